@@ -1,0 +1,10 @@
+/* renga_kernels.h: all kernels. Private to Renga: hosts see include/renga.h. */
+#ifndef RENGA_KERNELS_H
+#define RENGA_KERNELS_H
+#include "rk_convolution.h"
+#include "rk_image.h"
+#include "rk_operators.h"
+#include "rk_random.h"
+#include "rk_runtime.h"
+#include "rk_training.h"
+#endif

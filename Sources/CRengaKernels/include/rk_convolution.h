@@ -1,0 +1,103 @@
+/* rk_convolution.h: f32 convolution (and the matrix product, its 1x1 case), forward and both backward passes.
+ * Not here: the choice of what to fuse (the plan's business) and any allocation: callers ask for sizes and bring buffers.
+ *
+ * Letters: N images, H x W source map, C source channels, K output channels, R x S filter, OH x OW output map, G groups.
+ *   src [N,H,W,C], dst [N,OH,OW,K], weight [R,S,C/G,K] (K fastest, its outputs ordered by group), bias [K].
+ * A linear layer is the convolution of a [N,1,1,C] map with a 1x1 filter. */
+#ifndef RK_CONVOLUTION_H
+#define RK_CONVOLUTION_H
+#include "rk_runtime.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rk_conv_shape {
+  int64_t n, h, w, c, k, r, s;
+  int64_t stride_h, stride_w;
+  int64_t pad_top, pad_left, pad_bottom, pad_right;
+  int64_t dilation_h, dilation_w;
+  int64_t groups;
+  int64_t oh, ow; /* (h + pad_top + pad_bottom - dilation_h (r - 1) - 1) / stride_h + 1, and likewise */
+} rk_conv_shape;
+
+typedef enum rk_conv_pass { RK_CONV_FORWARD = 0, RK_CONV_BACKWARD_DATA = 1, RK_CONV_BACKWARD_WEIGHT = 2 } rk_conv_pass;
+
+/* The algorithms; values are stable. Which of them apply to a shape is asked by rk_conv_plan_init; the reference applies to all. */
+typedef enum rk_conv_algorithm {
+  RK_CONV_AUTO = 0,
+  RK_CONV_REFERENCE = 1,
+  RK_CONV_DIRECT = 2,    /* implicit matrix product over packed weight panels */
+  RK_CONV_DEPTHWISE = 3, /* C = K = groups */
+  RK_CONV_WINOGRAD_F2 = 4,
+  RK_CONV_WINOGRAD_F4 = 5
+} rk_conv_algorithm;
+
+/* Everything decided about one pass over one shape, before any data: plain data, copyable. */
+typedef struct rk_conv_plan {
+  rk_conv_shape shape;
+  rk_conv_pass pass;
+  rk_conv_algorithm algorithm;
+  rk_isa isa;
+  int32_t threads;
+  size_t packed_floats;  /* size of the packed weights (0: this pass needs none, pass weight itself) */
+  size_t scratch_floats; /* size of the scratch buffer that a run needs; contents never outlive the run */
+  int64_t block[8];      /* the algorithm's own block sizes */
+} rk_conv_plan;
+
+/* Fills `plan`. algorithm: RK_CONV_AUTO picks the first of the ordered list that applies; any other is forced.
+ * Returns 0; or -1 where the algorithm does not apply to this shape, pass or isa, or a size overflows. */
+int rk_conv_plan_init(rk_conv_plan *plan, const rk_conv_shape *shape, rk_conv_pass pass, rk_conv_algorithm algorithm, rk_isa isa,
+                      int32_t threads);
+const char *rk_conv_algorithm_name(rk_conv_algorithm algorithm);
+
+/* Packs weight [R,S,C/G,K] for a forward or backward-data plan: packed[plan->packed_floats]. */
+typedef struct rk_conv_pack_args {
+  const rk_conv_plan *plan;
+  const float *weight;
+  float *packed;
+} rk_conv_pack_args;
+void rk_conv_pack(const void *args, const rk_team *team);
+
+typedef enum rk_activation { RK_ACTIVATION_NONE = 0, RK_ACTIVATION_RELU = 1, RK_ACTIVATION_PRELU = 2 } rk_activation;
+
+/* dst = activation(conv(src, weight) + bias + add). */
+typedef struct rk_conv_forward_args {
+  const rk_conv_plan *plan;
+  const float *src;    /* [N,H,W,C] */
+  const float *packed; /* packed weights, or weight itself where packed_floats = 0 */
+  const float *bias;   /* [K] or NULL */
+  const float *add;    /* [N,OH,OW,K] or NULL; may be dst itself */
+  const float *slope;  /* [K], for RK_ACTIVATION_PRELU only */
+  rk_activation activation;
+  float *dst;     /* [N,OH,OW,K]; must not overlap src */
+  float *scratch; /* plan->scratch_floats */
+} rk_conv_forward_args;
+void rk_conv_forward(const void *args, const rk_team *team);
+
+/* dsrc = conv^T(ddst, weight) + add. */
+typedef struct rk_conv_backward_data_args {
+  const rk_conv_plan *plan;
+  const float *ddst;   /* [N,OH,OW,K] */
+  const float *packed; /* packed for this plan */
+  const float *add;    /* [N,H,W,C] or NULL; may be dsrc itself (accumulation) */
+  float *dsrc;         /* [N,H,W,C] */
+  float *scratch;
+} rk_conv_backward_data_args;
+void rk_conv_backward_data(const void *args, const rk_team *team);
+
+/* dweight = the gradient of the weights, dbias = the sum of ddst over N, OH, OW: both overwritten. Same bits for any team size. */
+typedef struct rk_conv_backward_weight_args {
+  const rk_conv_plan *plan;
+  const float *src;  /* [N,H,W,C] */
+  const float *ddst; /* [N,OH,OW,K] */
+  float *dweight;    /* [R,S,C/G,K] */
+  float *dbias;      /* [K] or NULL */
+  float *scratch;
+} rk_conv_backward_weight_args;
+void rk_conv_backward_weight(const void *args, const rk_team *team);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

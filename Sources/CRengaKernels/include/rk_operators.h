@@ -1,0 +1,198 @@
+/* rk_operators.h: every f32 operator but convolution, forward and backward, as steps of a program.
+ * Not here: convolution (rk_convolution.h), loss and optimisers (rk_training.h), images and data (rk_image.h).
+ *
+ * Maps are [N,H,W,C] with C fastest; `rows` = N H W counts pixels. `isa` picks the kernel table (the reference twin included).
+ * `accumulate` non-zero adds to the destination gradient instead of overwriting it. Unless said otherwise, in-place (src == dst) is fine,
+ * any other overlap is not. All results are the same bits for any team size. */
+#ifndef RK_OPERATORS_H
+#define RK_OPERATORS_H
+#include "rk_convolution.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Batch normalisation over rows, per channel ---- */
+
+/* Training forward: mean and variance of src over rows; y = gamma (src - mean) rstd + beta; dst = activation(y + add).
+ * running = (1 - momentum) running + momentum statistic, the variance unbiased (rows / (rows - 1)) there, biased in rstd; as PyTorch. */
+typedef struct rk_batch_norm_train_args {
+  rk_isa isa;
+  int64_t rows, c;
+  const float *src, *gamma, *beta; /* gamma, beta [C]; NULL = 1, 0 */
+  const float *add;                /* [rows,C] or NULL: a residual joined before the activation */
+  float *mean, *rstd;              /* [C], written: kept for backward */
+  float *running_mean, *running_var; /* [C], updated in place; NULL = leave */
+  float epsilon, momentum;
+  int32_t relu;
+  float *dst;
+  float *scratch; /* rk_batch_norm_scratch(rows, c) floats */
+} rk_batch_norm_train_args;
+size_t rk_batch_norm_scratch(int64_t rows, int64_t c);
+void rk_batch_norm_train(const void *args, const rk_team *team);
+
+/* dst = relu?(src * scale + shift + add): inference batch norm that could not be folded, and frozen statistics. */
+typedef struct rk_scale_shift_args {
+  rk_isa isa;
+  int64_t rows, c;
+  const float *src, *scale, *shift, *add; /* scale, shift [C]; add [rows,C] or NULL */
+  int32_t relu;
+  float *dst;
+} rk_scale_shift_args;
+void rk_scale_shift(const void *args, const rk_team *team);
+
+/* scale = gamma rstd, shift = beta - mean scale, rstd = 1 / sqrt(var + epsilon) (rstd written where not NULL). */
+typedef struct rk_batch_norm_prepare_args {
+  int64_t c;
+  const float *gamma, *beta, *mean, *var; /* gamma, beta may be NULL */
+  float epsilon;
+  float *scale, *shift, *rstd;
+} rk_batch_norm_prepare_args;
+void rk_batch_norm_prepare(const void *args, const rk_team *team);
+
+/* Backward of both. relu non-zero: ddst is first masked by dst > 0.
+ * frozen_stats non-zero: mean and rstd are constants (dsrc = gamma rstd ddst). dadd: the masked ddst, for the residual branch. */
+typedef struct rk_batch_norm_backward_args {
+  rk_isa isa;
+  int64_t rows, c;
+  const float *src, *dst, *ddst; /* dst is read only with relu */
+  const float *gamma, *mean, *rstd;
+  int32_t relu, frozen_stats;
+  int32_t accumulate_dsrc, accumulate_dadd;
+  float *dsrc;          /* [rows,C], NULL = not wanted; may be ddst */
+  float *dadd;          /* [rows,C], NULL = not wanted; may be ddst if dsrc is not */
+  float *dgamma, *dbeta; /* [C], overwritten; NULL = not wanted */
+  float *scratch;       /* rk_batch_norm_scratch(rows, c) floats */
+} rk_batch_norm_backward_args;
+void rk_batch_norm_backward(const void *args, const rk_team *team);
+
+/* ---- Pooling ---- */
+typedef struct rk_pool_shape {
+  int64_t n, h, w, c, r, s;
+  int64_t stride_h, stride_w;
+  int64_t pad_top, pad_left, pad_bottom, pad_right; /* window positions past the padded edge (ceil mode) count as outside */
+  int64_t dilation_h, dilation_w;
+  int64_t oh, ow;
+} rk_pool_shape;
+typedef struct rk_pool_args {
+  rk_isa isa;
+  rk_pool_shape shape;
+  int32_t count_include_pad; /* average only: divisor counts zero padding, but not the positions that ceil mode adds past it (as PyTorch) */
+  const float *src;
+  float *dst;
+} rk_pool_args;
+void rk_max_pool(const void *args, const rk_team *team); /* NaN in a window gives NaN */
+void rk_average_pool(const void *args, const rk_team *team);
+typedef struct rk_pool_backward_args {
+  rk_isa isa;
+  rk_pool_shape shape;
+  int32_t count_include_pad, accumulate;
+  const float *src, *ddst; /* src is read by max pooling only: the first maximum in row order gets the gradient */
+  float *dsrc;
+} rk_pool_backward_args;
+void rk_max_pool_backward(const void *args, const rk_team *team);
+void rk_average_pool_backward(const void *args, const rk_team *team);
+
+typedef struct rk_global_average_args {
+  rk_isa isa;
+  int64_t n, pixels, c; /* pixels = H W */
+  const float *src;     /* [N,H,W,C] */
+  float *dst;           /* [N,C] */
+} rk_global_average_args;
+void rk_global_average(const void *args, const rk_team *team);
+typedef struct rk_global_average_backward_args {
+  rk_isa isa;
+  int64_t n, pixels, c;
+  const float *ddst; /* [N,C] */
+  int32_t accumulate;
+  float *dsrc; /* [N,H,W,C] */
+} rk_global_average_backward_args;
+void rk_global_average_backward(const void *args, const rk_team *team);
+
+/* ---- Elementwise ---- */
+#define RK_MAX_SUM 8
+/* dst = relu?(scale (src[0] + … + src[terms - 1])): add, mean of K, copy, scaled copy, gradient accumulation (dst may be a src). */
+typedef struct rk_sum_args {
+  rk_isa isa;
+  int64_t count;
+  int32_t terms; /* 1 … RK_MAX_SUM */
+  const float *src[RK_MAX_SUM];
+  float scale;
+  int32_t relu;
+  float *dst;
+} rk_sum_args;
+void rk_sum(const void *args, const rk_team *team);
+
+typedef struct rk_relu_backward_args {
+  rk_isa isa;
+  int64_t count;
+  const float *dst, *ddst; /* mask: dst > 0 */
+  float scale;             /* of the gradient: 1, or 1/K behind a mean */
+  int32_t accumulate;
+  float *dsrc;
+} rk_relu_backward_args;
+void rk_relu_backward(const void *args, const rk_team *team);
+
+typedef struct rk_prelu_args {
+  rk_isa isa;
+  int64_t rows, c;
+  const float *src, *slope; /* slope [C] */
+  float *dst;
+} rk_prelu_args;
+void rk_prelu(const void *args, const rk_team *team);
+typedef struct rk_prelu_backward_args {
+  rk_isa isa;
+  int64_t rows, c;
+  const float *src, *slope, *ddst;
+  int32_t accumulate;
+  float *dsrc;   /* NULL = not wanted */
+  float *dslope; /* [C], overwritten; NULL = not wanted */
+  float *scratch; /* rk_batch_norm_scratch(rows, c) floats */
+} rk_prelu_backward_args;
+void rk_prelu_backward(const void *args, const rk_team *team);
+
+/* dst[row, dst_offset + i] (+)= src[row, src_offset + i] for i < count: concat, channel slice, zero-pad and their backward passes.
+ * zero_rest non-zero: all other channels of dst become 0 (only without accumulate). */
+typedef struct rk_channel_copy_args {
+  rk_isa isa;
+  int64_t rows, count, src_c, src_offset, dst_c, dst_offset;
+  const float *src;
+  int32_t accumulate, zero_rest;
+  float *dst;
+} rk_channel_copy_args;
+void rk_channel_copy(const void *args, const rk_team *team);
+
+/* Inverted dropout from the counter-based stream (key, counter): element i is kept with probability 1 - rate and scaled by 1 / (1 - rate).
+ * The same (key, counter) gives the same mask: backward is the same step on the gradient. */
+typedef struct rk_dropout_args {
+  int64_t count;
+  float rate; /* in [0, 1) */
+  const uint64_t *key, *counter; /* read when the step runs: the trainer advances them */
+  uint64_t stream;               /* tells this layer from others */
+  const float *src;
+  int32_t accumulate;
+  float *dst;
+} rk_dropout_args;
+void rk_dropout(const void *args, const rk_team *team);
+
+/* Softmax over C for each row, shifted by the maximum. */
+typedef struct rk_softmax_args {
+  rk_isa isa;
+  int64_t rows, c;
+  const float *src;
+  float *dst;
+} rk_softmax_args;
+void rk_softmax(const void *args, const rk_team *team);
+typedef struct rk_softmax_backward_args {
+  rk_isa isa;
+  int64_t rows, c;
+  const float *dst, *ddst;
+  int32_t accumulate;
+  float *dsrc;
+} rk_softmax_backward_args;
+void rk_softmax_backward(const void *args, const rk_team *team);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

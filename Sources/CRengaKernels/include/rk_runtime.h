@@ -1,0 +1,79 @@
+/* rk_runtime.h: what every kernel stands on: instruction sets, the team of threads, and the program that runs steps.
+ * Not here: any operator, any allocation, any file.
+ *
+ * A *step* is a function and its arguments. A *program* is an array of steps, run in order inside ONE parallel region;
+ * a barrier stands after every step. A step sees its team (own index, size) and divides its work by itself, in a way
+ * that never changes the result: whatever is reduced over threads is cut into pieces fixed by the shape alone. */
+#ifndef RK_RUNTIME_H
+#define RK_RUNTIME_H
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Instruction sets in rising order of capability; a kernel table of a lower one always exists. */
+typedef enum rk_isa {
+  RK_ISA_REFERENCE = 0, /* plain C twins: no intrinsics, no blocking */
+  RK_ISA_GENERIC = 1,   /* blocked loops in portable C (SSE2 on x86-64, NEON by the compiler on aarch64) */
+  RK_ISA_AVX2 = 2,      /* AVX2 + FMA */
+  RK_ISA_AVX512 = 3     /* AVX-512 F, BW, DQ, VL */
+} rk_isa;
+
+/* The best set of this processor, lowered by the environment's RENGA_ISA (reference, generic, avx2, avx512); read once. */
+rk_isa rk_isa_best(void);
+/* True where this processor and operating system can run `isa`. */
+int rk_isa_supported(rk_isa isa);
+/* "avx512", …; never NULL. */
+const char *rk_isa_name(rk_isa isa);
+
+/* Largest team that rk_run accepts. */
+#define RK_MAX_THREADS 256
+/* Alignment in bytes of every buffer that Renga allocates. */
+#define RK_ALIGNMENT 64
+
+/* One thread's view of the team that runs a program. */
+typedef struct rk_team {
+  int32_t tid;   /* 0 … nth - 1 */
+  int32_t nth;   /* threads in the team, >= 1 */
+  void *barrier; /* private */
+} rk_team;
+
+/* Waits until every thread of the team is here. Every thread must call it equally often. */
+void rk_team_barrier(const rk_team *team);
+
+/* This thread's share [begin, end) of `count` items, in consecutive ranges whose lengths differ by at most one. */
+static inline void rk_share(int64_t count, const rk_team *team, int64_t *begin, int64_t *end) {
+  int64_t quotient = count / team->nth, rest = count % team->nth, tid = team->tid;
+  *begin = tid * quotient + (tid < rest ? tid : rest);
+  *end = *begin + quotient + (tid < rest ? 1 : 0);
+}
+
+typedef void (*rk_step_fn)(const void *args, const rk_team *team);
+typedef struct rk_step {
+  rk_step_fn run;
+  const void *args; /* owned by the plan that made the step; must stay until the run ends */
+} rk_step;
+
+/* Runs `count` steps on at most `threads` threads (1 … RK_MAX_THREADS; the OpenMP runtime may give fewer, with the same result).
+ * seconds: NULL, or `count` entries to which each step's wall time in seconds is ADDED.
+ * stop: NULL, or a flag polled between steps by thread 0: non-zero ends the program early.
+ * Returns 0, or 1 when stopped. Touches no OpenMP setting of the host; no thread spins after it returns. */
+int rk_run(const rk_step *steps, size_t count, int32_t threads, double *seconds, const volatile int32_t *stop);
+
+/* min(affinity mask, cgroup v1/v2 CPU quota rounded up, OMP_NUM_THREADS, RENGA_NUM_THREADS), at least 1. Read anew at each call. */
+int32_t rk_default_threads(void);
+
+/* bytes rounded up to RK_ALIGNMENT, aligned to it, or NULL (too large or no memory). Freed by rk_free; rk_free(NULL) is fine. */
+void *rk_alloc(size_t bytes);
+void rk_free(void *block);
+
+/* The calling thread's message buffer of RK_MESSAGE_BYTES bytes: fixed, thread-local, no allocation. */
+#define RK_MESSAGE_BYTES 1024
+char *rk_message_buffer(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
