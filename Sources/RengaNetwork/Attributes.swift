@@ -1,0 +1,37 @@
+// Attributes.swift: options by name, for operators and architectures alike: text in, checked numbers out.
+// Not here: what any option means.
+
+/// What an attribute may hold.
+public enum AttributeKind: Sendable, Equatable {
+    /// A whole number within bounds.
+    case integer(ClosedRange<Int>)
+    /// A finite number within bounds.
+    case number(ClosedRange<Double>)
+    /// yes/no (also true/false, 1/0).
+    case flag
+    /// One of these words.
+    case choice([String])
+}
+
+/// One attribute: its name, kind, default (nil = required) and a sentence that says what it does.
+public struct AttributeSpec: Sendable, Equatable {
+    /// The name, lower case with underscores.
+    public let name: String
+    /// Kind and bounds.
+    public let kind: AttributeKind
+    /// The default in text form, or nil where a value must be given.
+    public let defaultText: String?
+    /// What it does, in one sentence.
+    public let documentation: String
+
+    /// Describes an attribute.
+    public init(_ name: String, _ kind: AttributeKind, default defaultText: String?, _ documentation: String) {
+        self.name = name
+        self.kind = kind
+        self.defaultText = defaultText
+        self.documentation = documentation
+    }
+}
+
+/// Named values in text form: `kernel=3,stride=2`.
+public typealias Attributes = [String: String]

@@ -1,0 +1,80 @@
+// Tensor.swift: owned f32 numbers with a shape, copied on write: what parameters are made of.
+// Not here: activations (the plan's arena), arithmetic (the kernels).
+import Glibc
+
+/// A dense f32 tensor of any rank, last dimension fastest. A value: copies share storage until one is written.
+public struct Tensor: Sendable {
+    /// Extents, slowest first; empty for a scalar.
+    public let dimensions: [Int]
+    /// Number of elements.
+    public let count: Int
+    private var storage: TensorStorage
+
+    /// A tensor of zeros. Fails softly on sizes that overflow or that memory cannot hold.
+    public init(dimensions: [Int]) throws(RengaError) {
+        var count = 1
+        for extent in dimensions {
+            let (next, overflow) = count.multipliedReportingOverflow(by: extent)
+            guard extent >= 0, !overflow, next <= Shape.mostElements else {
+                throw RengaError(.invalidArgument, "tensor dimensions \(dimensions) are negative or too large")
+            }
+            count = next
+        }
+        self.dimensions = dimensions
+        self.count = count
+        storage = try TensorStorage(count: count)
+    }
+
+    /// A tensor holding `values`, whose number must be the product of `dimensions`.
+    public init(dimensions: [Int], values: [Float]) throws(RengaError) {
+        try self.init(dimensions: dimensions)
+        guard values.count == count else {
+            throw RengaError(
+                .shapeMismatch, "tensor \(dimensions) needs \(count) values, got \(values.count)")
+        }
+        withUnsafeMutableValues { buffer in
+            for (index, value) in values.enumerated() { buffer[index] = value }
+        }
+    }
+
+    /// The values, copied into an array.
+    public var values: [Float] { withUnsafeValues { Array($0) } }
+
+    /// Calls `body` with the elements; the pointer is valid only inside it.
+    public func withUnsafeValues<R, E: Error>(_ body: (UnsafeBufferPointer<Float>) throws(E) -> R) throws(E) -> R {
+        try body(UnsafeBufferPointer(start: storage.base, count: count))
+    }
+
+    /// Calls `body` with the elements for writing; copies them first where the storage is shared.
+    /// If memory for that copy is lacking the body is called with an empty buffer and the tensor stays as it was.
+    public mutating func withUnsafeMutableValues<R, E: Error>(
+        _ body: (UnsafeMutableBufferPointer<Float>) throws(E) -> R
+    ) throws(E) -> R {
+        if !isKnownUniquelyReferenced(&storage) {
+            guard let copy = try? TensorStorage(count: count) else {
+                return try body(UnsafeMutableBufferPointer(start: nil, count: 0))
+            }
+            memcpy(copy.base, storage.base, count * MemoryLayout<Float>.stride)
+            storage = copy
+        }
+        return try body(UnsafeMutableBufferPointer(start: storage.base, count: count))
+    }
+}
+
+/// The block behind a tensor: 64-byte aligned, zeroed, freed with its last owner.
+private final class TensorStorage: @unchecked Sendable {
+    let base: UnsafeMutablePointer<Float>
+
+    init(count: Int) throws(RengaError) {
+        // `count` is at most 2^40 here, so the byte count cannot overflow.
+        let bytes = max(count, 1) * MemoryLayout<Float>.stride
+        var block: UnsafeMutableRawPointer?
+        guard posix_memalign(&block, 64, bytes) == 0, let block else {
+            throw RengaError(.outOfMemory, "no memory for a tensor of \(bytes) bytes")
+        }
+        memset(block, 0, bytes)
+        base = block.bindMemory(to: Float.self, capacity: max(count, 1))
+    }
+
+    deinit { free(base) }
+}
