@@ -1,1 +1,320 @@
-/* replaced */
+/*
+ * renga.h: the C interface of Renga: build, train, convert, accelerate and run convolutional networks on CPUs.
+ * This header is the contract: the library implements exactly these declarations, and the compiler checks it.
+ * Not here: kernels, plans, file formats (how it is done), and anything experimental.
+ *
+ * Conventions
+ *   Names      renga_<noun>_<verb>. Nouns: network, session, dataset, trainer.
+ *   Status     Every function that can fail returns renga_status. RENGA_OK is 0. On any other value renga_last_error() says in one
+ *              sentence what, where, expected and got; objects stay as they were and out-parameters are NULL or 0.
+ *   Shapes     Letters: N images, H rows, W columns, C channels. Maps are [N,H,W,C], C fastest, unless a layout says otherwise.
+ *              A flat vector is [N,1,1,C].
+ *   Weights    Convolution [R,S,C/G,K], linear [C,K], per-channel parameters [C]; K outputs fastest.
+ *   Handles    Opaque; made by …_create/_load/…, broken by …_free. …_free(NULL) is fine. A handle must not be used after its free.
+ *   Ownership  Pointers that go in are read during the call only, unless the comment says otherwise. Text that comes out as char **
+ *              belongs to the caller and is freed by renga_text_free.
+ *   Threads    Different handles may be used from different threads at once. One handle may be shared: calls on it are safe, run one
+ *              after another, and renga_last_error() is the calling thread's own. No call is async-signal-safe.
+ *   Options    Option structs begin with their size: fill them by …_init, then set fields. New fields go at the end.
+ *   Host       The library installs no signal handler, writes nothing to stdout or stderr, changes no OpenMP or locale setting, and
+ *              never calls exit or abort.
+ */
+#ifndef RENGA_H
+#define RENGA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__) || defined(__clang__)
+#define RENGA_API __attribute__((visibility("default")))
+#define RENGA_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define RENGA_API
+#define RENGA_MUST_CHECK
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Status ------------------------------------------------------------------------------------------------------------------- */
+
+/* What happened. Values are stable for ever; new ones may be added below 99. */
+typedef enum renga_status {
+  RENGA_OK = 0,
+  RENGA_ERROR_INVALID_ARGUMENT = 1, /* a value, size, name or option outside its bounds */
+  RENGA_ERROR_SHAPE_MISMATCH = 2,   /* shapes, types or layouts that do not fit each other */
+  RENGA_ERROR_NULL_POINTER = 3,     /* a required pointer was NULL */
+  RENGA_ERROR_OUT_OF_MEMORY = 4,    /* no memory for a buffer of the asked size */
+  RENGA_ERROR_FILE = 5,             /* a file could not be opened, read, written, synced or renamed */
+  RENGA_ERROR_CORRUPT_DATA = 6,     /* contents are not what their format says */
+  RENGA_ERROR_UNSUPPORTED = 7,      /* well-formed, but beyond what this version does */
+  RENGA_CANCELLED = 8,              /* a callback of yours asked to stop */
+  RENGA_ERROR_BUSY = 9,             /* the object is in use, or not in a state for this call */
+  RENGA_ERROR_NOT_FINITE = 10,      /* loss or data became NaN or infinite where that has no meaning */
+  RENGA_ERROR_NOT_FOUND = 11,       /* an unknown name; the message lists the known ones */
+  RENGA_ERROR_INTERNAL = 99         /* a fault of Renga itself */
+} renga_status;
+
+/* The sentence of the calling thread's last failure; "" before the first. Never NULL. Owned by the library, valid until this thread's
+ * next renga call: copy it to keep it. */
+RENGA_API const char *renga_last_error(void);
+/* "RENGA_OK", "RENGA_ERROR_FILE", …; "unknown status" for other numbers. Static text. */
+RENGA_API const char *renga_status_name(int32_t status);
+/* Frees text that a renga function returned. NULL is fine. */
+RENGA_API void renga_text_free(char *text);
+
+/* ---- Version and machine ------------------------------------------------------------------------------------------------------ */
+
+#define RENGA_VERSION_MAJOR 0
+#define RENGA_VERSION_MINOR 1
+#define RENGA_VERSION_PATCH 0
+/* major * 10000 + minor * 100 + patch of this header. */
+#define RENGA_VERSION_NUMBER (RENGA_VERSION_MAJOR * 10000 + RENGA_VERSION_MINOR * 100 + RENGA_VERSION_PATCH)
+
+/* The library's version, "0.1.0": static text. */
+RENGA_API const char *renga_version(void);
+/* The library's version as a number, made like RENGA_VERSION_NUMBER. */
+RENGA_API int32_t renga_version_number(void);
+/* Checks a header's version (pass RENGA_VERSION_NUMBER) against the library.
+ * Errors: RENGA_ERROR_UNSUPPORTED, the sentence says which side is older. */
+RENGA_API renga_status renga_version_check(int32_t header_version_number);
+/* What runs here: instruction set in use, default thread count, version, compile options, as JSON. Free by renga_text_free. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_runtime_info(char **out_json);
+/* Threads that sessions and trainers use unless told otherwise: min(affinity, cgroup quota, OMP_NUM_THREADS, RENGA_NUM_THREADS). */
+RENGA_API int32_t renga_default_threads(void);
+
+/* ---- Tensors across the border ------------------------------------------------------------------------------------------------ */
+
+/* Element types. */
+typedef enum renga_element {
+  RENGA_F32 = 0, /* IEEE single */
+  RENGA_U8 = 1   /* 0 … 255, taken as that number; sources only */
+} renga_element;
+
+/* Orders of the four axes in memory. */
+typedef enum renga_layout { RENGA_NHWC = 0, RENGA_NCHW = 1 } renga_layout;
+
+/* Extents of a batch. */
+typedef struct renga_shape {
+  int64_t n, h, w, c;
+} renga_shape;
+
+/* A dense batch of images that the caller owns and the call only reads. No alignment is asked for. */
+typedef struct renga_source {
+  const void *data;     /* n * h * w * c elements in `layout` */
+  renga_shape shape;    /* what the caller says it is; checked against what is expected */
+  int32_t element;      /* renga_element */
+  int32_t layout;       /* renga_layout */
+} renga_source;
+
+/* ---- Network: a value ---------------------------------------------------------------------------------------------------------- */
+
+/* A network: operators in topological order plus named parameters. It never runs by itself.
+ * Made by renga_network_create, _load, _load_memory, _fold_batch_norm, renga_builder_finish, renga_trainer_network; broken by renga_network_free. */
+typedef struct renga_network renga_network;
+
+/* The architectures with their options, defaults, bounds and documentation, as JSON:
+ * {"architectures":[{"name","documentation","options":[{"name","kind","default","minimum","maximum","choices","documentation"}]}]}. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_architectures(char **out_json);
+/* The operators that renga_builder_add_layer takes, in the same form under "operators". */
+RENGA_API RENGA_MUST_CHECK renga_status renga_operators(char **out_json);
+
+/* Makes a network of a known architecture with initial weights.
+ * architecture: "cnn", "resnet", …  options: "name=value,…" or NULL for all defaults, e.g. "depth=20,classes=10,input=32x32x3".
+ * seed: of the initial weights; the same seed gives the same bits on every machine.
+ * Errors: RENGA_ERROR_NOT_FOUND (unknown architecture or option, the sentence lists the known), RENGA_ERROR_INVALID_ARGUMENT (option, bounds, value). */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_create(const char *architecture, const char *options, uint64_t seed, renga_network **out);
+/* Loads a network file (safetensors with Renga's description). All or nothing.
+ * Errors: RENGA_ERROR_FILE, RENGA_ERROR_CORRUPT_DATA (truncated, flipped bits, foreign), RENGA_ERROR_UNSUPPORTED (newer format). */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_load(const char *path, renga_network **out);
+/* Loads the same from memory; `data` is read during the call only. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_load_memory(const void *data, size_t size, renga_network **out);
+/* Saves: written beside, synced, renamed over `path`. On any failure a file that stood there is untouched. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_save(const renga_network *network, const char *path);
+/* A copy. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_clone(const renga_network *network, renga_network **out);
+/* Frees a network. Sessions and trainers made from it live on. */
+RENGA_API void renga_network_free(renga_network *network);
+
+/* Numbers of a network for one image at its own size. */
+typedef struct renga_network_info {
+  size_t size;               /* sizeof(renga_network_info), set by renga_network_info_init */
+  int64_t parameters;        /* trainable numbers (running statistics not counted) */
+  int64_t macs;              /* multiply-accumulates for one image */
+  int64_t layers;            /* operators */
+  int32_t inputs, outputs;   /* how many */
+  renga_shape input_shape;   /* of the first input, n = 1 */
+  renga_shape output_shape;  /* of the first output, n = 1 */
+} renga_network_info;
+RENGA_API void renga_network_info_init(renga_network_info *info);
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_get_info(const renga_network *network, renga_network_info *info);
+
+/* Forms of renga_network_describe. */
+typedef enum renga_description {
+  RENGA_DESCRIPTION_TEXT = 0, /* a table for people */
+  RENGA_DESCRIPTION_JSON = 1, /* layers, shapes, parameters, MACs, bytes, metadata */
+  RENGA_DESCRIPTION_DOT = 2   /* a drawing for Graphviz */
+} renga_description;
+/* Describes a network as text. Free by renga_text_free. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_describe(const renga_network *network, int32_t form, char **out_text);
+
+/* Number of parameters (tensors, running statistics included), and one of them by index (order of the layers).
+ * out_name: borrowed, valid until the network is changed or freed. out_dimensions: room for 4, slowest first; out_rank how many. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_parameter_count(const renga_network *network, int64_t *out_count);
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_parameter_info(const renga_network *network, int64_t index, const char **out_name,
+                                                                     int64_t out_dimensions[4], int32_t *out_rank);
+/* Copies a parameter out of or into the network by name; `count` must be its number of elements. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_get_parameter(const renga_network *network, const char *name, float *values, size_t count);
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_set_parameter(renga_network *network, const char *name, const float *values, size_t count);
+/* Free-form text that travels with the network. Reading an absent key gives NULL and RENGA_OK. value NULL removes the key. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_get_metadata(const renga_network *network, const char *key, char **out_value);
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_set_metadata(renga_network *network, const char *key, const char *value);
+
+/* A network with every batch norm that can be folded into its convolution folded (same answers in inference, fewer steps).
+ * out_report: NULL, or what was done as JSON. `network` stays as it is. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_fold_batch_norm(const renga_network *network, renga_network **out, char **out_report);
+
+/* ---- Builder: a network layer by layer ----------------------------------------------------------------------------------------- */
+
+/* Collects layers; each is checked as it comes. Made by renga_builder_create, broken by renga_builder_free. */
+typedef struct renga_builder renga_builder;
+RENGA_API RENGA_MUST_CHECK renga_status renga_builder_create(renga_builder **out);
+RENGA_API void renga_builder_free(renga_builder *builder);
+/* Adds an input of h x w x c; out_value names it in later calls. name NULL = "input". */
+RENGA_API RENGA_MUST_CHECK renga_status renga_builder_add_input(renga_builder *builder, const char *name, int64_t h, int64_t w, int64_t c, int32_t *out_value);
+/* Adds a layer: op and attributes as renga_operators() lists them, e.g. "convolution", "channels=16,kernel=3,pad=1".
+ * name: unique, or NULL for a made-up one. inputs: `input_count` earlier values. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_builder_add_layer(renga_builder *builder, const char *op, const char *attributes, const char *name,
+                                                                const int32_t *inputs, size_t input_count, int32_t *out_value);
+/* The shape of a value for one image. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_builder_shape(const renga_builder *builder, int32_t value, renga_shape *out_shape);
+/* Makes the network. outputs: `output_count` values, at least one. initialization: "he_fan_in", "he_fan_out", "orthogonal", "uniform" or
+ * NULL (he_fan_in). The builder stays usable. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_builder_finish(const renga_builder *builder, const int32_t *outputs, size_t output_count,
+                                                             const char *initialization, uint64_t seed, renga_network **out);
+
+/* ---- Session: inference --------------------------------------------------------------------------------------------------------- */
+
+/* A network compiled for one batch size, image size and thread count, with its memory. Independent of the network it was made from.
+ * Made by renga_session_create, broken by renga_session_free. */
+typedef struct renga_session renga_session;
+
+typedef struct renga_session_options {
+  size_t size;             /* sizeof(renga_session_options), set by renga_session_options_init */
+  int64_t batch;           /* largest n of a run; default 1 */
+  int64_t height, width;   /* image size; 0 = the network's own */
+  int32_t threads;         /* 1 … 256; 0 = renga_default_threads() */
+  int32_t fold_batch_norm; /* 1 = fold where possible (default) */
+  const char *algorithm;   /* NULL = choose; "reference", "direct", … forces convolutions that can */
+} renga_session_options;
+RENGA_API void renga_session_options_init(renga_session_options *options);
+/* Compiles. options NULL = defaults.
+ * Errors: RENGA_ERROR_INVALID_ARGUMENT, RENGA_ERROR_SHAPE_MISMATCH (image size that a layer cannot take), RENGA_ERROR_OUT_OF_MEMORY. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_session_create(const renga_network *network, const renga_session_options *options, renga_session **out);
+RENGA_API void renga_session_free(renga_session *session);
+/* Shape of input / output `index` at the session's batch. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_session_input_shape(const renga_session *session, int32_t index, renga_shape *out_shape);
+RENGA_API RENGA_MUST_CHECK renga_status renga_session_output_shape(const renga_session *session, int32_t index, renga_shape *out_shape);
+/* Runs a network with one input and one output. src: 1 … batch images of the input's shape. dst: dst_count floats, at least
+ * n * H * W * C of the output; written in `dst_layout`. src and dst must not overlap.
+ * Same bits for any thread count, and for an image alone or within a batch. NaN in gives NaN out. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_session_run(renga_session *session, const renga_source *src, float *dst, size_t dst_count, int32_t dst_layout);
+/* Runs a network with any number of inputs and outputs; all sources have the same n. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_session_run_many(renga_session *session, const renga_source *src, size_t src_count, float *const *dst,
+                                                               const size_t *dst_count, size_t dst_len, int32_t dst_layout);
+
+/* Bytes that a session holds. */
+typedef struct renga_memory {
+  size_t size;            /* sizeof(renga_memory), set by renga_memory_init */
+  int64_t weights;        /* packed weights (training: parameters, gradients and optimiser state) */
+  int64_t activations;    /* the arena of all values */
+  int64_t scratch;        /* of kernels */
+  int64_t activations_lower_bound; /* what the largest step alone needs alive: no plan of these steps can use less */
+} renga_memory;
+RENGA_API void renga_memory_init(renga_memory *memory);
+RENGA_API RENGA_MUST_CHECK renga_status renga_session_memory(const renga_session *session, renga_memory *memory);
+/* Runs `runs` times on zeros and reports each step: {"steps":[{"name","operator","algorithm","ms","gflops","bytes"}],"ms"}. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_session_profile(renga_session *session, int32_t runs, char **out_json);
+
+/* ---- Dataset -------------------------------------------------------------------------------------------------------------------- */
+
+/* Labelled images in memory. Made by renga_dataset_create or _open, broken by renga_dataset_free. Trainers keep what they need. */
+typedef struct renga_dataset renga_dataset;
+/* From memory: copies images and labels (src->shape.n of them, each in [0, classes)). */
+RENGA_API RENGA_MUST_CHECK renga_status renga_dataset_create(const renga_source *images, const int32_t *labels, int32_t classes, renga_dataset **out);
+/* From files: `path` is a folder with the IDX files of MNIST's naming (optionally .gz) or the binary files of CIFAR-10/100.
+ * part: "train" or "test". */
+RENGA_API RENGA_MUST_CHECK renga_status renga_dataset_open(const char *path, const char *part, renga_dataset **out);
+/* From one IDX image file and one IDX label file. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_dataset_open_idx(const char *images_path, const char *labels_path, renga_dataset **out);
+RENGA_API void renga_dataset_free(renga_dataset *dataset);
+/* The first `count` images as a set of their own; they share memory. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_dataset_take(const renga_dataset *dataset, int64_t begin, int64_t count, renga_dataset **out);
+RENGA_API RENGA_MUST_CHECK renga_status renga_dataset_info(const renga_dataset *dataset, renga_shape *out_shape, int32_t *out_classes);
+/* Copies images [begin, begin + count) as f32 NHWC 0…255 (u8) or as given (f32), and labels; either pointer may be NULL. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_dataset_get(const renga_dataset *dataset, int64_t begin, int64_t count, float *images, size_t images_count,
+                                                          int32_t *labels, size_t labels_count);
+/* The name of a class, "" where the set knows none. Borrowed, valid until the set is freed. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_dataset_class_name(const renga_dataset *dataset, int32_t label, const char **out_name);
+
+/* ---- Trainer -------------------------------------------------------------------------------------------------------------------- */
+
+/* A network in training with its optimiser's state. Made by renga_trainer_create or _resume, broken by renga_trainer_free. */
+typedef struct renga_trainer renga_trainer;
+
+/* The recipes' options, defaults, bounds and presets as JSON, in the form of renga_architectures() under "options" and "presets". */
+RENGA_API RENGA_MUST_CHECK renga_status renga_recipes(char **out_json);
+
+/* Makes a trainer. recipe: "preset,name=value,…", e.g. "fast,epochs=3,batch=128,seed=7"; NULL = the default preset.
+ * threads: 0 = renga_default_threads(). normalization: when the set's images are u8 and the network carries none, fit measures it on the
+ * training set and stores it in the network's metadata, where sessions find it. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_create(const renga_network *network, const char *recipe, int32_t threads, renga_trainer **out);
+RENGA_API void renga_trainer_free(renga_trainer *trainer);
+
+/* Where training stands; given to the callback after each batch and each epoch. */
+typedef struct renga_progress {
+  size_t size;                /* sizeof(renga_progress) of the library */
+  int64_t epoch, epochs;      /* from 1 */
+  int64_t batch, batches;     /* in this epoch, from 1 */
+  int64_t step;               /* since the beginning, from 1 */
+  double images_per_second, loss, accuracy; /* of this epoch so far */
+  double learning_rate;
+  double seconds, seconds_left;
+  double test_accuracy;       /* after an epoch with a validation set; NaN otherwise */
+  int32_t epoch_ended;        /* 1 when called at an epoch's end */
+} renga_progress;
+/* Return 0 to go on; anything else stops after this step with RENGA_CANCELLED. Called on the thread that called fit. It must not call
+ * functions on the same trainer but renga_trainer_network and renga_trainer_save. */
+typedef int32_t (*renga_progress_fn)(const renga_progress *progress, void *user_data);
+
+/* Trains to the end of the recipe (or from where a cancelled or resumed run stood). test: NULL or a set to evaluate after each epoch.
+ * checkpoint: NULL, or a path written atomically after each epoch. On RENGA_CANCELLED the trainer stands after its last whole step and fit goes on
+ * from there.
+ * Errors: RENGA_ERROR_SHAPE_MISMATCH (images or classes do not fit), RENGA_ERROR_NOT_FINITE (the loss; names the step), RENGA_ERROR_BUSY. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_fit(renga_trainer *trainer, const renga_dataset *train, const renga_dataset *test,
+                                                          const char *checkpoint, renga_progress_fn progress, void *user_data);
+/* One step on one batch: src->shape.n images (the recipe's batch size), as the network takes them (not normalised here), labels [n].
+ * out_loss, out_correct may be NULL. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_step(renga_trainer *trainer, const renga_source *src, const int32_t *labels, double *out_loss,
+                                                           int64_t *out_correct);
+/* A copy of the network as it stands now. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_network(const renga_trainer *trainer, renga_network **out);
+/* Per epoch: loss, accuracy, test accuracy, seconds, learning rate, as JSON under "epochs", with "train_seconds", "peak_bytes" and the recipe. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_history(const renga_trainer *trainer, char **out_json);
+/* Bytes of the training plan. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_memory(const renga_trainer *trainer, renga_memory *memory);
+/* Saves everything (parameters, statistics, optimiser, position, random streams, recipe, history): a resumed run ends with the same bits. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_save(const renga_trainer *trainer, const char *path);
+RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_resume(const char *path, int32_t threads, renga_trainer **out);
+
+/* Accuracy of a network over a set, batches at a time. out_confusion: NULL or [classes,classes] counts, row = label, column = answer.
+ * Normalisation as the network's metadata says. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_evaluate(const renga_network *network, const renga_dataset *dataset, int32_t threads, double *out_accuracy,
+                                                       double *out_loss, int64_t *out_confusion, size_t confusion_count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
