@@ -1,2 +1,178 @@
-/* runtime.c: placeholder until the runtime lands. */
-#include "renga_kernels.h"
+/* runtime.c: the team of threads and the program that runs steps; aligned memory; the thread's message buffer.
+ * Not here: instruction sets (runtime_isa.c), the number of threads to use (runtime_threads.c). */
+#include "rk_runtime.h"
+#include <limits.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#endif
+
+/* omp.h of the distribution is off clang's include path: these are all that we need of it. */
+int omp_get_num_threads(void);
+int omp_get_thread_num(void);
+int kmp_get_blocktime(void) __attribute__((weak));
+void kmp_set_blocktime(int milliseconds) __attribute__((weak));
+
+/* ---- Barrier ---- */
+
+/* Spins this often before it yields (about 10 us), and yields this often before it sleeps. Steps of a well divided program end within
+ * microseconds of each other, and waking a sleeper costs more than that; but a host's processor must not burn for long. */
+enum { SPINS = 256, YIELDS = 64 };
+
+/* A generation counter that the last arrival raises. All zero at the start; the arrivals and the word that is waited on lie in different
+ * cache lines, so that arriving does not disturb the waiting. */
+typedef struct barrier {
+  _Alignas(RK_ALIGNMENT) _Atomic int32_t arrived;
+  _Alignas(RK_ALIGNMENT) _Atomic uint32_t generation;
+  _Atomic int32_t sleepers;
+  int32_t spins; /* 0 where the team is larger than the machine: then whoever waits holds the processor of one who works */
+} barrier;
+
+static inline void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+#ifdef __linux__
+static void sleep_while(_Atomic uint32_t *word, uint32_t value) { syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0); }
+static void wake_all(_Atomic uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0); }
+#else
+static void sleep_while(_Atomic uint32_t *word, uint32_t value) { (void)word, (void)value, sched_yield(); }
+static void wake_all(_Atomic uint32_t *word) { (void)word; }
+#endif
+
+static void wait_for_change(barrier *shared, uint32_t generation) {
+  for (int32_t i = 0; i < shared->spins; i++) {
+    if (atomic_load_explicit(&shared->generation, memory_order_acquire) != generation) return;
+    relax();
+  }
+  for (int32_t i = 0; i < YIELDS; i++) {
+    if (atomic_load_explicit(&shared->generation, memory_order_acquire) != generation) return;
+    sched_yield();
+  }
+  /* Sequential consistency here and in the release below: either we are counted before the generation changes and get woken,
+   * or the kernel sees the changed word and does not let us sleep. */
+  atomic_fetch_add(&shared->sleepers, 1);
+  while (atomic_load(&shared->generation) == generation) sleep_while(&shared->generation, generation);
+  atomic_fetch_sub(&shared->sleepers, 1);
+}
+
+void rk_team_barrier(const rk_team *team) {
+  if (team->nth == 1) return;
+  barrier *shared = team->barrier;
+  /* Cannot change before this thread has arrived. */
+  uint32_t generation = atomic_load_explicit(&shared->generation, memory_order_relaxed);
+  if (atomic_fetch_add_explicit(&shared->arrived, 1, memory_order_acq_rel) + 1 < team->nth) {
+    wait_for_change(shared, generation);
+    return;
+  }
+  atomic_store_explicit(&shared->arrived, 0, memory_order_relaxed);
+  atomic_store(&shared->generation, generation + 1);
+  if (atomic_load(&shared->sleepers) > 0) wake_all(&shared->generation);
+}
+
+/* ---- Program ---- */
+
+typedef struct program {
+  const rk_step *steps;
+  size_t count;
+  double *seconds;
+  const volatile int32_t *stop;
+  barrier shared;
+  /* Thread 0's verdict after each step. Two slots: a slot is written again only after every thread has arrived at the barrier behind
+   * the one it was read after, so no thread can read a verdict meant for a later step. */
+  int32_t verdict[2];
+  int32_t stopped;
+} program;
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static int32_t is_set(const volatile int32_t *flag) { return flag != NULL && __atomic_load_n(flag, __ATOMIC_RELAXED) != 0; }
+
+/* What each thread of the team does. The barrier after the last step is the end of the parallel region. */
+static void run_steps(program *all, const rk_team *team) {
+  double before = all->seconds != NULL && team->tid == 0 ? now() : 0;
+  for (size_t i = 0; i < all->count; i++) {
+    all->steps[i].run(all->steps[i].args, team);
+    int32_t last = i + 1 == all->count;
+    if (team->tid == 0 && !last) all->verdict[i % 2] = is_set(all->stop);
+    if (!last || all->seconds != NULL) rk_team_barrier(team);
+    if (team->tid == 0 && all->seconds != NULL) {
+      double after = now();
+      all->seconds[i] += after - before;
+      before = after;
+    }
+    if (last || !all->verdict[i % 2]) continue;
+    if (team->tid == 0) all->stopped = 1;
+    return;
+  }
+}
+
+/* libomp's workers spin for 200 ms after a region, which slows every other thread pool of the host. The wait is a setting of the thread
+ * that opens the region: shortened for this region alone, unless the user chose one (OMP_WAIT_POLICY shows as another value).
+ * Returns the setting to give back, or -1. */
+static int shorten_blocktime(void) {
+  enum { UNKNOWN, OURS, USERS, DEFAULT_MILLISECONDS = 200, SHORT_MILLISECONDS = 1 };
+  static _Atomic int owner = UNKNOWN; /* the environment is read once: a host may be changing it */
+  if (kmp_get_blocktime == NULL || kmp_set_blocktime == NULL) return -1;
+  if (atomic_load_explicit(&owner, memory_order_relaxed) == UNKNOWN)
+    atomic_store_explicit(&owner, getenv("KMP_BLOCKTIME") == NULL ? OURS : USERS, memory_order_relaxed);
+  int previous = kmp_get_blocktime();
+  if (previous != DEFAULT_MILLISECONDS || atomic_load_explicit(&owner, memory_order_relaxed) == USERS) return -1;
+  kmp_set_blocktime(SHORT_MILLISECONDS);
+  return previous;
+}
+
+static void run_team(program *all, int32_t threads) {
+  int blocktime = shorten_blocktime();
+#pragma omp parallel num_threads(threads)
+  {
+    rk_team team = {.tid = omp_get_thread_num(), .nth = omp_get_num_threads(), .barrier = &all->shared};
+    run_steps(all, &team);
+#if __has_feature(thread_sanitizer)
+    rk_team_barrier(&team); /* the end of the region is invisible to the sanitizer, ours is not */
+#endif
+  }
+  if (blocktime >= 0) kmp_set_blocktime(blocktime);
+}
+
+int rk_run(const rk_step *steps, size_t count, int32_t threads, double *seconds, const volatile int32_t *stop) {
+  if (is_set(stop)) return 1;
+  if (threads > RK_MAX_THREADS) threads = RK_MAX_THREADS;
+  program all = {.steps = steps, .count = count, .seconds = seconds, .stop = stop};
+  if (threads <= 1) {
+    run_steps(&all, &(rk_team){.tid = 0, .nth = 1});
+  } else {
+    all.shared.spins = threads <= sysconf(_SC_NPROCESSORS_ONLN) ? SPINS : 0;
+    run_team(&all, threads);
+  }
+  return all.stopped;
+}
+
+/* ---- Memory ---- */
+
+void *rk_alloc(size_t bytes) {
+  if (bytes > PTRDIFF_MAX - RK_ALIGNMENT) return NULL;
+  size_t rounded = bytes == 0 ? RK_ALIGNMENT : (bytes + RK_ALIGNMENT - 1) / RK_ALIGNMENT * RK_ALIGNMENT;
+  void *block = NULL;
+  return posix_memalign(&block, RK_ALIGNMENT, rounded) == 0 ? block : NULL;
+}
+
+void rk_free(void *block) { free(block); }
+
+char *rk_message_buffer(void) {
+  static _Thread_local char buffer[RK_MESSAGE_BYTES];
+  return buffer;
+}

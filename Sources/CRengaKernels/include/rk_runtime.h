@@ -58,12 +58,18 @@ typedef struct rk_step {
 
 /* Runs `count` steps on at most `threads` threads (1 … RK_MAX_THREADS; the OpenMP runtime may give fewer, with the same result).
  * seconds: NULL, or `count` entries to which each step's wall time in seconds is ADDED.
- * stop: NULL, or a flag polled between steps by thread 0: non-zero ends the program early.
- * Returns 0, or 1 when stopped. Touches no OpenMP setting of the host; no thread spins after it returns. */
+ * stop: NULL, or a flag polled before the first step and between steps: non-zero ends the program early.
+ * Returns 0, or 1 when stopped. One thread (or fewer) runs in the calling thread without OpenMP. Leaves no OpenMP setting changed; the
+ * team's threads wait at most about 1 ms for the next run before they sleep (KMP_BLOCKTIME and OMP_WAIT_POLICY of the user win).
+ * May be called from several threads at once, and in a child after fork. */
 int rk_run(const rk_step *steps, size_t count, int32_t threads, double *seconds, const volatile int32_t *stop);
 
 /* min(affinity mask, cgroup v1/v2 CPU quota rounded up, OMP_NUM_THREADS, RENGA_NUM_THREADS), at least 1. Read anew at each call. */
 int32_t rk_default_threads(void);
+
+/* The control group part of it: the CPU quota in whole processors (rounded up), or 0 where none is set. membership: a file in the form
+ * of /proc/self/cgroup; root: where the hierarchies are mounted (/sys/fs/cgroup). */
+int32_t rk_cgroup_threads(const char *membership, const char *root);
 
 /* bytes rounded up to RK_ALIGNMENT, aligned to it, or NULL (too large or no memory). Freed by rk_free; rk_free(NULL) is fine. */
 void *rk_alloc(size_t bytes);

@@ -1,0 +1,47 @@
+/* runtime_isa.c: which instruction set to use. Not here: the tables of kernels (each operator's own). */
+#include "rk_runtime.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[] = {"reference", "generic", "avx2", "avx512"};
+enum { ISA_COUNT = sizeof names / sizeof names[0] };
+
+const char *rk_isa_name(rk_isa isa) { return (unsigned)isa < ISA_COUNT ? names[isa] : "unknown"; }
+
+int rk_isa_supported(rk_isa isa) {
+  switch (isa) {
+  case RK_ISA_REFERENCE:
+  case RK_ISA_GENERIC: return 1;
+#if defined(__x86_64__)
+  /* These ask the operating system too (XGETBV): a processor whose kernel does not save the registers counts as without. */
+  case RK_ISA_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  case RK_ISA_AVX512:
+    return rk_isa_supported(RK_ISA_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#endif
+  default: return 0;
+  }
+}
+
+static rk_isa choose(void) {
+  rk_isa best = RK_ISA_GENERIC;
+  for (int isa = RK_ISA_GENERIC; isa < ISA_COUNT; isa++)
+    if (rk_isa_supported((rk_isa)isa)) best = (rk_isa)isa;
+  const char *wish = getenv("RENGA_ISA");
+  if (wish == NULL) return best;
+  for (int isa = 0; isa < (int)best; isa++)
+    if (strcmp(wish, names[isa]) == 0) return (rk_isa)isa;
+  return best;
+}
+
+rk_isa rk_isa_best(void) {
+  /* 0 = not asked yet; two threads that ask at once find the same. */
+  static _Atomic int known;
+  int isa = atomic_load_explicit(&known, memory_order_relaxed) - 1;
+  if (isa < 0) {
+    isa = (int)choose();
+    atomic_store_explicit(&known, isa + 1, memory_order_relaxed);
+  }
+  return (rk_isa)isa;
+}

@@ -1,0 +1,179 @@
+// KernelTestSupport: what every kernel test stands on: reproducible numbers, buffers that notice writes outside, and running a step.
+// Not here: any operator.
+import CRengaKernels
+import XCTest
+
+/// The instruction sets that this machine can run, the reference twin first.
+let supportedSets: [rk_isa] = [RK_ISA_REFERENCE, RK_ISA_GENERIC, RK_ISA_AVX2, RK_ISA_AVX512]
+    .filter { rk_isa_supported($0) != 0 }
+
+/// The sets whose kernels are compared with the reference twin.
+let fastSets = Array(supportedSets.dropFirst())
+
+/// Team sizes that must all give the same bits.
+let teamSizes: [Int32] = [1, 2, 3, 5]
+
+extension rk_isa {
+    var label: String { String(cString: rk_isa_name(self)) }
+}
+
+/// A reproducible stream of numbers (SplitMix64): the same seed gives the same test data everywhere.
+struct TestRandom {
+    private var state: UInt64
+
+    init(_ seed: Int) { state = UInt64(bitPattern: Int64(seed)) &* 0x9E37_79B9_7F4A_7C15 }
+
+    mutating func word() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+
+    /// Uniform in [low, high).
+    mutating func float(_ low: Float = -1, _ high: Float = 1) -> Float {
+        low + (high - low) * Float(word() >> 40) / Float(1 << 24)
+    }
+
+    mutating func floats(_ count: Int, _ low: Float = -1, _ high: Float = 1) -> [Float] {
+        (0..<count).map { _ in float(low, high) }
+    }
+
+    /// Uniform in [0, bound).
+    mutating func index(_ bound: Int) -> Int { Int(word() % UInt64(bound)) }
+}
+
+/// Memory as the engine allocates it, with known bytes on both sides: a kernel that writes outside is found out.
+///
+/// The end of the values touches the guard directly, so that a write of one float too many is seen.
+final class Guarded<Element: BitwiseCopyable> {
+    let count: Int
+    /// The first value; aligned to `RK_ALIGNMENT` unless `misaligned`.
+    let pointer: UnsafeMutablePointer<Element>
+    private let block: UnsafeMutableRawPointer
+    private let front: Int
+    private let total: Int
+    private static var guardByte: UInt8 { 0xA5 }
+
+    /// - Parameter misaligned: shifts the values by one element off the alignment, as a slice of a host's array may be.
+    init(_ values: [Element], misaligned: Bool = false) {
+        let stride = MemoryLayout<Element>.stride
+        count = values.count
+        front = 4 * Int(RK_ALIGNMENT) + (misaligned ? stride : 0)
+        total = front + values.count * stride + 4 * Int(RK_ALIGNMENT)
+        guard let memory = rk_alloc(total) else {
+            XCTFail("no memory for a test buffer")
+            block = UnsafeMutableRawPointer.allocate(byteCount: total, alignment: Int(RK_ALIGNMENT))
+            pointer = block.advanced(by: front).assumingMemoryBound(to: Element.self)
+            return
+        }
+        block = memory
+        block.initializeMemory(as: UInt8.self, repeating: Self.guardByte, count: total)
+        pointer = block.advanced(by: front).bindMemory(to: Element.self, capacity: max(1, values.count))
+        for (i, value) in values.enumerated() { pointer[i] = value }
+    }
+
+    convenience init(count: Int, repeating value: Element, misaligned: Bool = false) {
+        self.init([Element](repeating: value, count: count), misaligned: misaligned)
+    }
+
+    deinit { rk_free(block) }
+
+    var values: [Element] { Array(UnsafeBufferPointer(start: pointer, count: count)) }
+
+    /// For an argument that reads only.
+    var readable: UnsafePointer<Element> { UnsafePointer(pointer) }
+
+    var isIntact: Bool {
+        let bytes = UnsafeRawBufferPointer(start: block, count: total)
+        let end = front + count * MemoryLayout<Element>.stride
+        return bytes[..<front].allSatisfy { $0 == Self.guardByte } && bytes[end...].allSatisfy { $0 == Self.guardByte }
+    }
+}
+
+typealias Floats = Guarded<Float>
+
+/// Runs one step on a team and returns what `rk_run` returned.
+@discardableResult
+func run<Arguments>(
+    _ function: @escaping @convention(c) (UnsafeRawPointer?, UnsafePointer<rk_team>?) -> Void,
+    _ arguments: Arguments, threads: Int32 = 1
+) -> Int32 {
+    withUnsafePointer(to: arguments) { pointer in
+        var step = rk_step(run: function, args: UnsafeRawPointer(pointer))
+        return rk_run(&step, 1, threads, nil, nil)
+    }
+}
+
+/// The largest difference relative to the larger of 1 and the expected value; infinite where only one side is NaN.
+func worstDifference(_ found: [Float], _ expected: [Float]) -> Double {
+    guard found.count == expected.count else { return .infinity }
+    var worst = 0.0
+    for (f, e) in zip(found, expected) {
+        if f.isNaN && e.isNaN || f == e { continue }
+        let difference = abs(Double(f) - Double(e)) / max(1, abs(Double(e)))
+        worst = max(worst, difference.isNaN ? .infinity : difference)
+    }
+    return worst
+}
+
+func assertClose(
+    _ found: [Float], _ expected: [Float], _ tolerance: Double, _ what: @autoclosure () -> String = "",
+    file: StaticString = #filePath, line: UInt = #line
+) {
+    let worst = worstDifference(found, expected)
+    if !(worst <= tolerance) { XCTFail("\(what()): differs by \(worst)", file: file, line: line) }
+}
+
+func assertSameBits(
+    _ found: [Float], _ expected: [Float], _ what: @autoclosure () -> String = "",
+    file: StaticString = #filePath, line: UInt = #line
+) {
+    let same = found.count == expected.count && zip(found, expected).allSatisfy { $0.bitPattern == $1.bitPattern }
+    if !same { XCTFail("\(what()): not the same bits", file: file, line: line) }
+}
+
+func assertIntact<Element>(
+    _ buffers: [Guarded<Element>], _ what: @autoclosure () -> String = "",
+    file: StaticString = #filePath, line: UInt = #line
+) {
+    if !buffers.allSatisfy(\.isIntact) { XCTFail("\(what()): wrote outside a buffer", file: file, line: line) }
+}
+
+/// Checks a gradient by central differences of `loss` at some elements of `point`.
+///
+/// - Parameters:
+///   - step: the difference; elements where the loss is not smooth (its two one-sided slopes disagree) are skipped, but not more
+///     than a third of them.
+///   - tolerance: relative to the larger of 1 and the slope.
+func assertGradient(
+    _ gradient: [Float], at point: [Float], step: Float = 1e-2, tolerance: Double = 1e-2, samples: Int = 40,
+    _ what: String, file: StaticString = #filePath, line: UInt = #line, loss: ([Float]) -> Double
+) {
+    XCTAssertEqual(gradient.count, point.count, what, file: file, line: line)
+    let middle = loss(point)
+    var skipped = 0
+    let stride = max(1, point.count / samples)
+    let picked = Array(Swift.stride(from: 0, to: point.count, by: stride))
+    for i in picked {
+        var up = point
+        var down = point
+        up[i] += step
+        down[i] -= step
+        let (above, below) = (loss(up), loss(down))
+        let width = Double(up[i]) - Double(down[i])
+        let slope = (above - below) / width
+        let kink = abs((above - middle) - (middle - below)) / (width / 2)
+        if kink > 20 * tolerance * max(1, abs(slope)) {
+            skipped += 1
+            continue
+        }
+        let error = abs(slope - Double(gradient[i])) / max(1, abs(slope))
+        if !(error <= tolerance) {
+            XCTFail("\(what): element \(i) is \(gradient[i]), the slope is \(slope)", file: file, line: line)
+            return
+        }
+    }
+    XCTAssertLessThanOrEqual(skipped * 3, picked.count, "\(what): too few smooth elements", file: file, line: line)
+}

@@ -1,0 +1,189 @@
+// RuntimeTests: the team of threads, the program that runs steps, the limits it takes from its surroundings.
+import CRengaKernels
+import Glibc
+import XCTest
+
+/// What a counting step reads and writes; arrays have one entry a thread.
+private struct CountArguments {
+    var step: Int64
+    var marks: UnsafeMutablePointer<Int64>  // how many steps each thread has done
+    var faults: UnsafeMutablePointer<Int64>  // how often each thread found another one ahead or behind
+    var stop: UnsafeMutablePointer<Int32>
+    var stopAt: Int64  // the step that raises the stop flag
+}
+
+private func count(_ raw: UnsafeRawPointer?, _ team: UnsafePointer<rk_team>?) {
+    guard let raw, let team else { return }
+    let arguments = raw.load(as: CountArguments.self)
+    let (tid, nth) = (Int(team.pointee.tid), Int(team.pointee.nth))
+    for other in 0..<nth where arguments.marks[other] != arguments.step { arguments.faults[tid] += 1 }
+    rk_team_barrier(team)
+    arguments.marks[tid] = arguments.step + 1
+    if tid == 0 && arguments.step == arguments.stopAt { arguments.stop.pointee = 1 }
+}
+
+final class RuntimeTests: XCTestCase {
+    private struct Outcome {
+        var result: Int32
+        var stepsDone: Set<Int64>  // by the threads that took part
+        var threads: Int
+        var clean: Bool
+        var seconds: [Double]
+    }
+
+    /// Runs counting steps on a team.
+    private static func runCounting(steps: Int, threads: Int32, stopAt: Int64 = -1) -> Outcome {
+        let marks = Guarded<Int64>(count: Int(RK_MAX_THREADS), repeating: 0)
+        let faults = Guarded<Int64>(count: Int(RK_MAX_THREADS), repeating: 0)
+        let stop = Guarded<Int32>(count: 1, repeating: 0)
+        let seconds = Guarded<Double>(count: steps, repeating: 0)
+        let arguments = (0..<steps).map {
+            CountArguments(
+                step: Int64($0), marks: marks.pointer, faults: faults.pointer, stop: stop.pointer, stopAt: stopAt)
+        }
+        let result = arguments.withUnsafeBufferPointer { all in
+            let program = all.indices.map { i in
+                rk_step(run: { count($0, $1) }, args: all.baseAddress.map { UnsafeRawPointer($0 + i) })
+            }
+            return rk_run(program, steps, threads, seconds.pointer, stop.pointer)
+        }
+        let done = marks.values.filter { $0 != 0 }
+        let clean = faults.values.allSatisfy { $0 == 0 } && marks.isIntact && faults.isIntact && seconds.isIntact
+        return Outcome(
+            result: result, stepsDone: Set(done), threads: done.count, clean: clean, seconds: seconds.values)
+    }
+
+    func testStepsRunInOrderOnAnyTeam() {
+        for threads: Int32 in [1, 2, 3, 4, 7] {
+            let outcome = Self.runCounting(steps: 500, threads: threads)
+            XCTAssertEqual(outcome.result, 0)
+            XCTAssertEqual(outcome.stepsDone, [500], "\(threads) threads")
+            XCTAssertTrue(outcome.clean, "\(threads) threads")
+            XCTAssertLessThanOrEqual(outcome.threads, Int(threads))
+        }
+    }
+
+    func testTeamIsAsLargeAsAsked() {
+        XCTAssertEqual(Self.runCounting(steps: 3, threads: 4).threads, 4)
+        XCTAssertEqual(Self.runCounting(steps: 3, threads: 0).threads, 1)
+        XCTAssertLessThanOrEqual(Self.runCounting(steps: 1, threads: .max).threads, Int(RK_MAX_THREADS))
+    }
+
+    func testStopFlagEndsTheProgramForAllThreads() {
+        for threads: Int32 in [1, 2, 4] {
+            for stopAt: Int64 in [0, 1, 98] {
+                let outcome = Self.runCounting(steps: 100, threads: threads, stopAt: stopAt)
+                XCTAssertEqual(outcome.result, 1)
+                XCTAssertEqual(outcome.stepsDone, [stopAt + 1], "\(threads) threads")
+                XCTAssertTrue(outcome.clean)
+            }
+        }
+        // Raised by the last step: nothing is left to skip.
+        XCTAssertEqual(Self.runCounting(steps: 100, threads: 2, stopAt: 99).result, 0)
+        var raised: Int32 = 1
+        XCTAssertEqual(rk_run(nil, 0, 2, nil, &raised), 1)
+        XCTAssertEqual(rk_run(nil, 0, 2, nil, nil), 0)
+    }
+
+    func testSecondsAreTheStepsTimes() {
+        var seconds: [Double] = [1, 2]
+        let nap: rk_step_fn = { _, _ in usleep(20_000) }
+        let idle: rk_step_fn = { _, _ in }
+        for threads: Int32 in [1, 2] {
+            seconds = [1, 2]
+            XCTAssertEqual(
+                rk_run([rk_step(run: nap, args: nil), rk_step(run: idle, args: nil)], 2, threads, &seconds, nil), 0)
+            XCTAssertGreaterThanOrEqual(seconds[0], 1.02)
+            XCTAssertGreaterThanOrEqual(seconds[1], 2)
+            XCTAssertLessThan(seconds[1], 2.015, "the nap was booked on the wrong step")
+        }
+    }
+
+    func testSeveralCallersAtOnce() {
+        let threads = (0..<4).compactMap { _ in
+            Spawned {
+                (0..<10).allSatisfy { _ in
+                    let outcome = Self.runCounting(steps: 50, threads: 3)
+                    return outcome.clean && outcome.stepsDone == [50]
+                }
+            }
+        }
+        XCTAssertEqual(threads.count, 4)
+        XCTAssertEqual(threads.map { $0.join() }, [true, true, true, true])
+    }
+
+    func testShareCoversEverythingOnce() {
+        for count: Int64 in [0, 1, 2, 7, 64, 1001] {
+            for nth: Int32 in [1, 2, 3, 5, 8] {
+                var next: Int64 = 0
+                for tid in 0..<nth {
+                    var team = rk_team(tid: tid, nth: nth, barrier: nil)
+                    var (begin, end): (Int64, Int64) = (0, 0)
+                    rk_share(count, &team, &begin, &end)
+                    XCTAssertEqual(begin, next)
+                    XCTAssertTrue((count / Int64(nth)...count / Int64(nth) + 1).contains(end - begin))
+                    next = end
+                }
+                XCTAssertEqual(next, count)
+            }
+        }
+    }
+
+    func testMemoryIsAlignedAndRefusedSoftly() {
+        for bytes in [0, 1, 63, 64, 65, 100_000] {
+            let block = rk_alloc(bytes)
+            XCTAssertNotNil(block)
+            XCTAssertEqual(UInt(bitPattern: block) % UInt(RK_ALIGNMENT), 0)
+            rk_free(block)
+        }
+        XCTAssertNil(rk_alloc(Int.max))
+        XCTAssertNil(rk_alloc(Int(bitPattern: UInt.max)))
+        rk_free(nil)
+    }
+
+    func testMessageBufferIsTheThreadsOwn() {
+        let mine = UInt(bitPattern: rk_message_buffer())
+        XCTAssertEqual(mine, UInt(bitPattern: rk_message_buffer()))
+        let differs = Spawned { UInt(bitPattern: rk_message_buffer()) != mine && rk_message_buffer()?[0] == 0 }
+        XCTAssertEqual(differs?.join(), true)
+    }
+
+    func testInstructionSets() {
+        XCTAssertEqual(supportedSets.first, RK_ISA_REFERENCE)
+        XCTAssertNotEqual(rk_isa_supported(RK_ISA_GENERIC), 0)
+        XCTAssertNotEqual(rk_isa_supported(rk_isa_best()), 0)
+        XCTAssertEqual(rk_isa_supported(rk_isa(rawValue: 99)), 0)
+        XCTAssertEqual(RK_ISA_AVX512.label, "avx512")
+        XCTAssertEqual(rk_isa(rawValue: 99).label, "unknown")
+    }
+}
+
+/// A POSIX thread that answers yes or no.
+private final class Spawned {
+    private final class Box {
+        let body: () -> Bool
+        var answer = false
+        init(_ body: @escaping () -> Bool) { self.body = body }
+    }
+    private let box: Box
+    private var thread = pthread_t()
+
+    init?(_ body: @escaping () -> Bool) {
+        box = Box(body)
+        let passed = Unmanaged.passRetained(box)
+        let failed = pthread_create(
+            &thread, nil,
+            { raw in
+                guard let raw else { return nil }
+                let box = Unmanaged<Box>.fromOpaque(raw).takeRetainedValue()
+                box.answer = box.body()
+                return nil
+            }, passed.toOpaque())
+        if failed != 0 {
+            passed.release()
+            return nil
+        }
+    }
+
+    func join() -> Bool { pthread_join(thread, nil) == 0 && box.answer }
+}
