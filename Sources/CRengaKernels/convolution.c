@@ -1,0 +1,99 @@
+/* convolution.c: the public entry points: which algorithm runs a pass over a shape, and the call into it.
+ * Not here: any arithmetic on data: each algorithm has files of its own. */
+#include "convolution_internal.h"
+
+/* One row of the ordered list: how an algorithm plans, packs and runs. Entries that it lacks are NULL. */
+typedef struct algorithm_entry {
+  rk_conv_algorithm algorithm;
+  const char *name;
+  /* Fills sizes and blocks of a plan whose other fields stand; 0, or -1 where the algorithm does not apply or a size overflows. */
+  int (*plan)(rk_conv_plan *plan);
+  void (*pack)(const rk_conv_pack_args *args, const rk_team *team);
+  void (*forward)(const rk_conv_forward_args *args, const rk_team *team);
+  void (*backward_data)(const rk_conv_backward_data_args *args, const rk_team *team);
+  void (*backward_weight)(const rk_conv_backward_weight_args *args, const rk_team *team);
+} algorithm_entry;
+
+static int reference_plan(rk_conv_plan *plan) {
+  (void)plan;
+  return 0;
+}
+
+/* In order of preference; a shape gets the first entry whose plan accepts it. */
+static const algorithm_entry ordered_list[] = {
+    {RK_CONV_REFERENCE, "reference", reference_plan, NULL, rk_conv_reference_forward, rk_conv_reference_backward_data,
+     rk_conv_reference_backward_weight},
+};
+#define ENTRIES (sizeof ordered_list / sizeof ordered_list[0])
+
+static const algorithm_entry *entry_of(rk_conv_algorithm algorithm) {
+  for (size_t i = 0; i < ENTRIES; i++)
+    if (ordered_list[i].algorithm == algorithm) return &ordered_list[i];
+  return &ordered_list[ENTRIES - 1];
+}
+
+/* The product of `count` positive numbers as a count of floats, or 0 where it is not addressable. */
+static int64_t addressable(const int64_t *factors, int count) {
+  int64_t product = 1;
+  for (int i = 0; i < count; i++)
+    if (factors[i] < 1 || __builtin_mul_overflow(product, factors[i], &product) || product > RK_CONV_MOST_FLOATS) return 0;
+  return product;
+}
+
+/* The output size of one dimension, or 0 where there is none. */
+static int64_t output_size(int64_t size, int64_t before, int64_t after, int64_t taps, int64_t stride, int64_t dilation) {
+  const int64_t most = INT32_MAX;
+  if (size < 1 || size > most || before < 0 || before > most || after < 0 || after > most) return 0;
+  if (taps < 1 || taps > most || stride < 1 || stride > most || dilation < 1 || dilation > most) return 0;
+  int64_t room = size + before + after - dilation * (taps - 1) - 1;
+  return room < 0 ? 0 : room / stride + 1;
+}
+
+static int shape_is_sound(const rk_conv_shape *shape) {
+  if (shape->groups < 1 || shape->c < 1 || shape->k < 1 || shape->c % shape->groups != 0 || shape->k % shape->groups != 0) return 0;
+  int64_t oh = output_size(shape->h, shape->pad_top, shape->pad_bottom, shape->r, shape->stride_h, shape->dilation_h);
+  int64_t ow = output_size(shape->w, shape->pad_left, shape->pad_right, shape->s, shape->stride_w, shape->dilation_w);
+  if (oh < 1 || ow < 1 || shape->oh != oh || shape->ow != ow) return 0;
+  int64_t src[] = {shape->n, shape->h, shape->w, shape->c};
+  int64_t dst[] = {shape->n, shape->oh, shape->ow, shape->k};
+  int64_t weight[] = {shape->r, shape->s, shape->c / shape->groups, shape->k};
+  return addressable(src, 4) && addressable(dst, 4) && addressable(weight, 4);
+}
+
+int rk_conv_plan_init(rk_conv_plan *plan, const rk_conv_shape *shape, rk_conv_pass pass, rk_conv_algorithm algorithm, rk_isa isa,
+                      int32_t threads) {
+  if (!shape_is_sound(shape) || threads < 1 || threads > RK_MAX_THREADS || !rk_isa_supported(isa)) return -1;
+  for (size_t i = 0; i < ENTRIES; i++) {
+    const algorithm_entry *entry = &ordered_list[i];
+    if (algorithm != RK_CONV_AUTO && entry->algorithm != algorithm) continue;
+    *plan = (rk_conv_plan){.shape = *shape, .pass = pass, .algorithm = entry->algorithm, .isa = isa, .threads = threads};
+    if (entry->plan(plan) == 0) return 0;
+  }
+  return -1;
+}
+
+const char *rk_conv_algorithm_name(rk_conv_algorithm algorithm) {
+  const algorithm_entry *entry = entry_of(algorithm);
+  return algorithm == RK_CONV_AUTO ? "auto" : entry->algorithm == algorithm ? entry->name : "unknown";
+}
+
+void rk_conv_pack(const void *raw, const rk_team *team) {
+  const rk_conv_pack_args *args = raw;
+  const algorithm_entry *entry = entry_of(args->plan->algorithm);
+  if (entry->pack && args->plan->packed_floats > 0) entry->pack(args, team);
+}
+
+void rk_conv_forward(const void *raw, const rk_team *team) {
+  const rk_conv_forward_args *args = raw;
+  entry_of(args->plan->algorithm)->forward(args, team);
+}
+
+void rk_conv_backward_data(const void *raw, const rk_team *team) {
+  const rk_conv_backward_data_args *args = raw;
+  entry_of(args->plan->algorithm)->backward_data(args, team);
+}
+
+void rk_conv_backward_weight(const void *raw, const rk_team *team) {
+  const rk_conv_backward_weight_args *args = raw;
+  entry_of(args->plan->algorithm)->backward_weight(args, team);
+}
