@@ -1,0 +1,85 @@
+# Renga's commands. `make help` lists them. Not here: what installs packages (.ci/needs) and how each part is built (Package.swift, bindings/).
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DESTDIR ?=
+SECONDS ?= 60
+VERSION := 0.1.0
+SOMAJOR := 0
+
+SWIFT ?= swift
+PYTHON ?= python3
+VENV := .venv
+BENCH_VENV := .venv-bench
+LIBRARY := .build/release/librenga.so
+
+export SWIFT_BACKTRACE := enable=no
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build install uninstall bench format lint clean wheel fuzz sanitize \
+	test-engine test-outside test-install test-cross check-library needs-build needs-demo needs-test
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
+
+# ---- what must be installed ----
+
+needs-build needs-demo needs-test: needs-%:
+	@.ci/needs build $*
+
+$(VENV)/.ready: bindings/python/pyproject.toml
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check setuptools wheel numpy pytest scikit-learn
+	@touch $@
+
+# ---- build and install ----
+
+build: needs-build ## build the release library
+	$(SWIFT) build -c release --product renga
+	@.ci/check-library $(LIBRARY)
+
+check-library: ## check size, symbols and dependencies of the built library
+	@.ci/check-library $(LIBRARY)
+
+# ---- prove ----
+
+test: needs-test lint build test-engine test-outside test-install test-cross ## run everything (under 15 minutes)
+
+test-engine: # the Swift and C tests, in debug
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+
+test-outside: $(VENV)/.ready # the library from C and Python, as a host sees it
+	RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=bindings/python/src $(VENV)/bin/python -m pytest -q Tests/ABITests bindings/python/tests
+
+test-cross: # the kernels for aarch64
+	@.ci/cross-aarch64
+
+# ---- measure ----
+
+$(BENCH_VENV)/.ready: Benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+bench: build $(BENCH_VENV)/.ready ## time Renga beside PyTorch and ONNX Runtime
+	cd Benchmarks/peers && RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=$(CURDIR)/bindings/python/src \
+		$(CURDIR)/$(BENCH_VENV)/bin/python side_by_side.py --out $(CURDIR)/Benchmarks/results/side_by_side.json $(WORKS)
+
+# ---- keep tidy ----
+
+SWIFT_SOURCES := Package.swift Sources Tests
+C_SOURCES = $(shell git ls-files 'Sources/CRengaKernels/*.c' 'Sources/CRengaKernels/*.h' 'examples/*.c' 'examples/*.cpp' 'Tests/*.c')
+
+format: ## format Swift and C sources
+	$(SWIFT) format -i -r $(SWIFT_SOURCES)
+	clang-format -i $(C_SOURCES)
+
+lint: ## check formatting and the house's rules
+	@$(SWIFT) format lint --strict -r $(SWIFT_SOURCES)
+	@.ci/lint
+
+clean: ## remove everything built
+	rm -rf .build .build-* $(VENV) $(BENCH_VENV) demo dist bindings/python/build bindings/python/src/*.egg-info
