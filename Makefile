@@ -75,6 +75,7 @@ C_SOURCES = $(shell git ls-files 'Sources/CRengaKernels/*.c' 'Sources/CRengaKern
 
 format: ## format Swift and C sources
 	$(SWIFT) format -i -r $(SWIFT_SOURCES)
+	@command -v clang-format >/dev/null || { echo "clang-format is missing: apt-get install clang-format" >&2; exit 1; }
 	clang-format -i $(C_SOURCES)
 
 lint: ## check formatting and the house's rules
