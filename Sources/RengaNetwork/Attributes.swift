@@ -1,5 +1,5 @@
-// Attributes.swift: options by name, for operators and architectures alike: text in, checked numbers out.
-// Not here: what any option means.
+// Attributes.swift: what an option is: name, kind, bounds, default, sentence; for operators and architectures alike.
+// Not here: reading one (AttributeReader.swift), what any option means.
 
 /// What an attribute may hold.
 public enum AttributeKind: Sendable, Equatable {
@@ -11,6 +11,8 @@ public enum AttributeKind: Sendable, Equatable {
     case flag
     /// One of these words.
     case choice([String])
+    /// The size of an image, "HxWxC": three whole numbers of at least 1.
+    case size
 }
 
 /// One attribute: its name, kind, default (nil = required) and a sentence that says what it does.
@@ -19,7 +21,7 @@ public struct AttributeSpec: Sendable, Equatable {
     public let name: String
     /// Kind and bounds.
     public let kind: AttributeKind
-    /// The default in text form, or nil where a value must be given.
+    /// The default in text form, or the name of another attribute whose value it takes, or nil where a value must be given.
     public let defaultText: String?
     /// What it does, in one sentence.
     public let documentation: String
