@@ -28,12 +28,7 @@ extension Network {
 
     private func checkInputs(of node: Node, at index: Int) throws(RengaError) {
         let arity = type(of: node.op).arity
-        let fits =
-            switch arity {
-            case .exactly(let count): node.inputs.count == count
-            case .atLeast(let count): node.inputs.count >= count && node.inputs.count <= Network.mostInputs
-            }
-        guard fits else {
+        guard arity.allows(node.inputs.count) else {
             throw RengaError(
                 .invalidArgument,
                 "layer '\(node.name)' (\(node.op.name)): expected \(arity.words) inputs, got \(node.inputs.count)")
@@ -88,6 +83,15 @@ extension Network {
 }
 
 extension Arity {
+    /// Whether a node may have this many inputs.
+    func allows(_ inputs: Int) -> Bool {
+        switch self {
+        case .exactly(let count): inputs == count
+        case .atLeast(let count): inputs >= count && inputs <= Network.mostInputs
+        }
+    }
+
+    /// "1", "2 to 64": the middle of "expected … inputs".
     var words: String {
         switch self {
         case .exactly(let count): "\(count)"
