@@ -1,0 +1,116 @@
+/* elementwise.c: sums, ReLU's and PReLU's gradients, channel copies, dropout. Not here: the inner loops (loops_body.h). */
+#include "loops.h"
+#include "reference/reference.h"
+#include "rk_random.h"
+#include <string.h>
+
+void rk_sum(const void *args, const rk_team *team) {
+  const rk_sum_args *a = args;
+  RK_REFERENCE_STEP(sum, a)
+  int64_t begin, end;
+  rk_share_floats(a->count, team, &begin, &end);
+  if (begin < end) rk_loops_of(a->isa)->sum(a, begin, end);
+}
+
+void rk_relu_backward(const void *args, const rk_team *team) {
+  const rk_relu_backward_args *a = args;
+  RK_REFERENCE_STEP(relu_backward, a)
+  int64_t begin, end;
+  rk_share_floats(a->count, team, &begin, &end);
+  if (begin < end) rk_loops_of(a->isa)->relu_backward(a, begin, end);
+}
+
+/* ---- PReLU (He et al. 2015) ---- */
+
+void rk_prelu(const void *args, const rk_team *team) {
+  const rk_prelu_args *a = args;
+  RK_REFERENCE_STEP(prelu, a)
+  float slope[RK_MAX_PERIOD];
+  const rk_chunks chunks = rk_chunks_of(a->rows, a->c);
+  int64_t first, last;
+  rk_share(chunks.count, team, &first, &last);
+  int64_t begin = first * chunks.rows, end = last * chunks.rows < a->rows ? last * chunks.rows : a->rows;
+  if (begin >= end) return;
+  rk_prelu_loop loop = {.count = (end - begin) * a->c, .period = rk_period(a->c), .slope = rk_periodic(a->c, a->slope, slope)};
+  loop.src = a->src + begin * a->c, loop.dst = a->dst + begin * a->c;
+  rk_loops_of(a->isa)->prelu(&loop);
+}
+
+static void chunk_prelu(const rk_loops *loops, const rk_prelu_backward_args *a, int64_t row, int64_t rows, const float *slope,
+                        float *chunk_sum) {
+  float wide[RK_MAX_PERIOD];
+  const int64_t period = rk_period(a->c), at = row * a->c;
+  rk_prelu_gradient_loop loop = {.count = rows * a->c, .period = period, .src = a->src + at, .slope = slope, .ddst = a->ddst + at};
+  loop.dsrc = a->dsrc == NULL ? NULL : a->dsrc + at;
+  loop.accumulate = a->accumulate;
+  loop.dslope = a->dslope == NULL ? NULL : period == a->c ? chunk_sum : wide;
+  loops->prelu_gradient(&loop);
+  if (loop.dslope == wide) loops->fold(period, a->c, wide, chunk_sum);
+}
+
+void rk_prelu_backward(const void *args, const rk_team *team) {
+  const rk_prelu_backward_args *a = args;
+  RK_REFERENCE_STEP(prelu_backward, a)
+  float room[RK_MAX_PERIOD];
+  const float *slope = rk_periodic(a->c, a->slope, room);
+  const rk_chunks chunks = rk_chunks_of(a->rows, a->c);
+  int64_t first, last, begin, end;
+  rk_share(chunks.count, team, &first, &last);
+  for (int64_t k = first; k < last; k++) {
+    int64_t row = k * chunks.rows, rows = a->rows - row < chunks.rows ? a->rows - row : chunks.rows;
+    chunk_prelu(rk_loops_of(a->isa), a, row, rows, slope, a->scratch + k * a->c);
+  }
+  if (a->dslope == NULL) return;
+  rk_team_barrier(team);
+  rk_share(a->c, team, &begin, &end);
+  for (int64_t i = begin; i < end; i++) {
+    double total = 0;
+    for (int64_t k = 0; k < chunks.count; k++) total += (double)a->scratch[k * a->c + i];
+    a->dslope[i] = (float)total;
+  }
+}
+
+/* ---- Channel copy ---- */
+
+void rk_channel_copy(const void *args, const rk_team *team) {
+  const rk_channel_copy_args *a = args;
+  RK_REFERENCE_STEP(channel_copy, a)
+  int64_t begin, end;
+  rk_share(a->rows, team, &begin, &end);
+  float *dst = a->dst + begin * a->dst_c;
+  const int64_t behind = a->dst_c - a->dst_offset - a->count;
+  for (int64_t row = 0; row < end - begin && a->zero_rest; row++) {
+    memset(dst + row * a->dst_c, 0, (size_t)a->dst_offset * sizeof *dst);
+    memset(dst + row * a->dst_c + a->dst_c - behind, 0, (size_t)behind * sizeof *dst);
+  }
+  const rk_copy_loop loop = {.rows = end - begin, .count = a->count, .src_step = a->src_c, .dst_step = a->dst_c,
+                             .src = a->src + begin * a->src_c + a->src_offset, .dst = dst + a->dst_offset,
+                             .accumulate = a->accumulate};
+  rk_loops_of(a->isa)->copy(&loop);
+}
+
+/* ---- Dropout (Srivastava et al. 2014) ---- */
+
+/* The words of elements 4 index … 4 index + 3. Small numbers of layers keep out of the way of the run's counter. */
+static void dropout_words(const rk_dropout_args *a, int64_t index, uint32_t words[4]) {
+  const uint64_t layer = a->stream << 48 | a->stream >> 16;
+  rk_philox(*a->key, (uint64_t)index, *a->counter ^ layer, words);
+}
+
+void rk_dropout(const void *args, const rk_team *team) {
+  const rk_dropout_args *a = args;
+  /* Kept where the word is below it: of 2^32 words. */
+  const double kept = (1 - (double)a->rate) * 4294967296.0;
+  const uint64_t threshold = (uint64_t)kept;
+  const float scale = 1 / (1 - a->rate);
+  int64_t begin, end;
+  rk_share_floats(a->count, team, &begin, &end);
+  for (int64_t i = begin; i < end; i += 4) {
+    uint32_t words[4];
+    dropout_words(a, i / 4, words);
+    for (int64_t k = 0; k < 4 && i + k < end; k++) {
+      float value = words[k] < threshold ? a->src[i + k] * scale : 0;
+      a->dst[i + k] = a->accumulate ? a->dst[i + k] + value : value;
+    }
+  }
+}

@@ -1,0 +1,141 @@
+/* loops.h: the inner loops of the operators, one table an instruction set. Private to the kernels.
+ * Not here: who does which part (the operators' own files), and the code of the loops (loops_body.h).
+ *
+ * A map [rows,C] is walked as one flat array beside *periodic* arrays, which hold per-channel values repeated up to a period: a multiple
+ * of C that full vectors divide. So every channel count, odd or small, runs on full vectors. */
+#ifndef RK_LOOPS_H
+#define RK_LOOPS_H
+#include "rk_operators.h"
+#include "rk_training.h"
+
+/* dst[i] = relu?((src[i] - center[j]) scale[j] + shift[j] + add[i]), j = i mod period. center and add may be NULL. */
+typedef struct rk_affine_loop {
+  int64_t count, period;
+  const float *src, *center, *scale, *shift, *add;
+  float *dst;
+  int32_t relu;
+} rk_affine_loop;
+
+/* dst[i] = (src[i] - center[j]) scale[j] of bytes. */
+typedef struct rk_bytes_loop {
+  int64_t count, period;
+  const uint8_t *src;
+  const float *center, *scale;
+  float *dst;
+} rk_bytes_loop;
+
+/* sum[j] = sum of src[i] - center[j], square[j] = sum of its squares. center and square may both be NULL: the plain sum. */
+typedef struct rk_moments_loop {
+  int64_t count, period;
+  const float *src, *center;
+  float *sum, *square;
+} rk_moments_loop;
+
+/* With d[i] = ddst[i], masked by dst[i] > 0 where dst is not NULL: sum[j] = sum of d, product[j] = sum of d (src - center[j]). */
+typedef struct rk_gradient_moments_loop {
+  int64_t count, period;
+  const float *src, *dst, *ddst, *center;
+  float *sum, *product;
+} rk_gradient_moments_loop;
+
+/* dsrc[i] (+)= scale[j] d[i] + slope[j] (src[i] - center[j]) + shift[j]; dadd[i] (+)= d[i]. dsrc or dadd may be NULL.
+ * slope NULL: dsrc (+)= scale[j] d[i] alone. */
+typedef struct rk_gradient_affine_loop {
+  int64_t count, period;
+  const float *src, *dst, *ddst, *center, *scale, *slope, *shift;
+  float *dsrc, *dadd;
+  int32_t accumulate_dsrc, accumulate_dadd;
+} rk_gradient_affine_loop;
+
+/* dst[i] = src[i] > 0 ? src[i] : slope[j] src[i]. */
+typedef struct rk_prelu_loop {
+  int64_t count, period;
+  const float *src, *slope;
+  float *dst;
+} rk_prelu_loop;
+
+/* dsrc[i] (+)= ddst[i] (src[i] > 0 ? 1 : slope[j]); dslope[j] = sum of ddst[i] src[i] where src[i] <= 0. Either may be NULL. */
+typedef struct rk_prelu_gradient_loop {
+  int64_t count, period;
+  const float *src, *slope, *ddst;
+  float *dsrc, *dslope;
+  int32_t accumulate;
+} rk_prelu_gradient_loop;
+
+/* The taps of one window: src + y step_y + x step_x, y < ny, x < nx, each `count` channels long. */
+typedef struct rk_window {
+  int64_t count, ny, nx, step_y, step_x;
+} rk_window;
+
+/* `rows` rows of `count` floats, src_step and dst_step floats apart. */
+typedef struct rk_copy_loop {
+  int64_t rows, count, src_step, dst_step;
+  const float *src;
+  float *dst;
+  int32_t accumulate;
+} rk_copy_loop;
+
+typedef struct rk_loops {
+  void (*affine)(const rk_affine_loop *loop);
+  void (*bytes)(const rk_bytes_loop *loop);
+  void (*moments)(const rk_moments_loop *loop);
+  void (*gradient_moments)(const rk_gradient_moments_loop *loop);
+  void (*gradient_affine)(const rk_gradient_affine_loop *loop);
+  void (*prelu)(const rk_prelu_loop *loop);
+  void (*prelu_gradient)(const rk_prelu_gradient_loop *loop);
+  /* folded[c] = sum over the repetitions of c in wide[period]. */
+  void (*fold)(int64_t period, int64_t c, const float *wide, float *folded);
+  /* The part [begin, end) of rk_sum and rk_relu_backward. */
+  void (*sum)(const rk_sum_args *args, int64_t begin, int64_t end);
+  void (*relu_backward)(const rk_relu_backward_args *args, int64_t begin, int64_t end);
+  /* dst[c] = largest tap (NaN wins; -inf without taps); scale times the sum of the taps. */
+  void (*window_max)(const rk_window *window, const float *src, float *dst);
+  void (*window_sum)(const rk_window *window, const float *src, float scale, float *dst);
+  /* The gradient of both, added to dsrc, which is laid out as src: only to the taps of the rows first_y <= y < last_y. */
+  void (*window_max_gradient)(const rk_window *window, const float *src, const float *ddst, float *dsrc, int64_t first_y, int64_t last_y);
+  void (*window_sum_gradient)(const rk_window *window, const float *ddst, float scale, float *dsrc, int64_t first_y, int64_t last_y);
+  void (*copy)(const rk_copy_loop *loop);
+  /* dst (+)= scale src, for `count` floats. */
+  void (*scaled)(int64_t count, float scale, const float *src, int32_t accumulate, float *dst);
+  /* dst[c] = exp(src[c] - shift); returns the sum. dst may be NULL or src. */
+  float (*exponentials)(int64_t c, const float *src, float shift, float *dst);
+  float (*maximum)(int64_t c, const float *src); /* NaN wins; -inf for none */
+  float (*dot)(int64_t c, const float *a, const float *b);
+  /* dst (+)= src (ddst - dot): the softmax's backward. */
+  void (*softmax_gradient)(int64_t c, const float *dst, const float *ddst, float dot, int32_t accumulate, float *dsrc);
+  void (*sgd)(const rk_sgd_args *args, const rk_parameter_range *range, int64_t begin, int64_t end);
+  void (*adamw)(const rk_adamw_args *args, const rk_parameter_range *range, int64_t begin, int64_t end);
+} rk_loops;
+
+/* The table of `isa`, or of the nearest lower one that was compiled. The reference has no table: its twins stand in reference/. */
+const rk_loops *rk_loops_of(rk_isa isa);
+extern const rk_loops rk_loops_generic;
+#if defined(__x86_64__)
+extern const rk_loops rk_loops_avx2, rk_loops_avx512;
+#endif
+
+/* Longest periodic array. Channel counts that would need more have period C, and their last vector of a row is partial. */
+enum { RK_MAX_PERIOD = 2048 };
+
+/* The period for C channels: C itself where it is large, else at most RK_MAX_PERIOD. */
+int64_t rk_period(int64_t c);
+
+/* A periodic array of values[C]: `values` itself where the period is C, else `room`[RK_MAX_PERIOD], filled. */
+const float *rk_periodic(int64_t c, const float *values, float *room);
+
+/* This thread's part of a flat array, cut at whole pages so that threads share no cache line and small arrays stay with one thread. */
+static inline void rk_share_floats(int64_t count, const rk_team *team, int64_t *begin, int64_t *end) {
+  enum { PIECE = 1024 };
+  rk_share((count + PIECE - 1) / PIECE, team, begin, end);
+  *begin *= PIECE, *end *= PIECE;
+  if (*begin > count) *begin = count;
+  if (*end > count) *end = count;
+}
+
+/* How a reduction over rows is cut into chunks: by the shape alone, so that the team's size never changes the result. */
+typedef struct rk_chunks {
+  int64_t rows, count; /* rows of a chunk (the last may have fewer); number of chunks */
+} rk_chunks;
+rk_chunks rk_chunks_of(int64_t rows, int64_t c);
+
+#endif

@@ -1,0 +1,58 @@
+/* batch_norm.c (reference): the twins of batch normalisation. */
+#include "reference.h"
+#include <math.h>
+
+static double value_or(const float *values, int64_t i, double otherwise) { return values == NULL ? otherwise : (double)values[i]; }
+
+void rk_reference_batch_norm_train(const rk_batch_norm_train_args *a) {
+  if (a->rows <= 0) return;
+  for (int64_t i = 0; i < a->c; i++) {
+    double rows = (double)a->rows, mean = 0, deviation = 0, momentum = (double)a->momentum;
+    for (int64_t row = 0; row < a->rows; row++) mean += (double)a->src[row * a->c + i] / rows;
+    for (int64_t row = 0; row < a->rows; row++) deviation += pow((double)a->src[row * a->c + i] - mean, 2);
+    double rstd = 1 / sqrt(deviation / rows + (double)a->epsilon), unbiased = deviation / (a->rows > 1 ? rows - 1 : 1);
+    for (int64_t row = 0; row < a->rows; row++) {
+      int64_t at = row * a->c + i;
+      double y = value_or(a->gamma, i, 1) * ((double)a->src[at] - mean) * rstd + value_or(a->beta, i, 0) + value_or(a->add, at, 0);
+      a->dst[at] = a->relu && y < 0 ? 0 : (float)y;
+    }
+    a->mean[i] = (float)mean;
+    a->rstd[i] = (float)rstd;
+    if (a->running_mean != NULL) a->running_mean[i] = (float)((1 - momentum) * (double)a->running_mean[i] + momentum * mean);
+    if (a->running_var != NULL) a->running_var[i] = (float)((1 - momentum) * (double)a->running_var[i] + momentum * unbiased);
+  }
+}
+
+void rk_reference_scale_shift(const rk_scale_shift_args *a) {
+  for (int64_t at = 0; at < a->rows * a->c; at++) {
+    int64_t i = at % a->c;
+    double y = (double)a->src[at] * (double)a->scale[i] + (double)a->shift[i] + value_or(a->add, at, 0);
+    a->dst[at] = a->relu && y < 0 ? 0 : (float)y;
+  }
+}
+
+static double masked(const rk_batch_norm_backward_args *a, int64_t at) {
+  return a->relu && !(a->dst[at] > 0) ? 0 : (double)a->ddst[at];
+}
+
+static void channel_backward(const rk_batch_norm_backward_args *a, int64_t i) {
+  double mean = (double)a->mean[i], rstd = (double)a->rstd[i], rows = (double)a->rows, dbeta = 0, dgamma = 0;
+  for (int64_t row = 0; row < a->rows; row++) {
+    int64_t at = row * a->c + i;
+    dbeta += masked(a, at);
+    dgamma += masked(a, at) * ((double)a->src[at] - mean) * rstd;
+  }
+  for (int64_t row = 0; row < a->rows; row++) {
+    int64_t at = row * a->c + i;
+    double d = masked(a, at), normal = ((double)a->src[at] - mean) * rstd;
+    double dsrc = value_or(a->gamma, i, 1) * rstd * (a->frozen_stats ? d : d - dbeta / rows - normal * dgamma / rows);
+    if (a->dadd != NULL) a->dadd[at] = (float)(d + (a->accumulate_dadd ? (double)a->dadd[at] : 0));
+    if (a->dsrc != NULL) a->dsrc[at] = (float)(dsrc + (a->accumulate_dsrc ? (double)a->dsrc[at] : 0));
+  }
+  if (a->dbeta != NULL) a->dbeta[i] = (float)dbeta;
+  if (a->dgamma != NULL) a->dgamma[i] = (float)dgamma;
+}
+
+void rk_reference_batch_norm_backward(const rk_batch_norm_backward_args *a) {
+  for (int64_t i = 0; i < a->c; i++) channel_backward(a, i);
+}

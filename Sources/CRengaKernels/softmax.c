@@ -1,0 +1,27 @@
+/* softmax.c: softmax over the channels of each row, and its gradient. Not here: the loss (training.c). */
+#include "loops.h"
+#include "reference/reference.h"
+
+void rk_softmax(const void *args, const rk_team *team) {
+  const rk_softmax_args *a = args;
+  RK_REFERENCE_STEP(softmax, a)
+  const rk_loops *loops = rk_loops_of(a->isa);
+  int64_t begin, end;
+  rk_share(a->rows, team, &begin, &end);
+  for (int64_t at = begin * a->c; at < end * a->c; at += a->c) {
+    float total = loops->exponentials(a->c, a->src + at, loops->maximum(a->c, a->src + at), a->dst + at);
+    loops->scaled(a->c, 1 / total, a->dst + at, 0, a->dst + at);
+  }
+}
+
+void rk_softmax_backward(const void *args, const rk_team *team) {
+  const rk_softmax_backward_args *a = args;
+  RK_REFERENCE_STEP(softmax_backward, a)
+  const rk_loops *loops = rk_loops_of(a->isa);
+  int64_t begin, end;
+  rk_share(a->rows, team, &begin, &end);
+  for (int64_t at = begin * a->c; at < end * a->c; at += a->c) {
+    float dot = loops->dot(a->c, a->dst + at, a->ddst + at);
+    loops->softmax_gradient(a->c, a->dst + at, a->ddst + at, dot, a->accumulate, a->dsrc + at);
+  }
+}

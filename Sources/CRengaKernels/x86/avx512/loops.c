@@ -1,0 +1,21 @@
+/* loops.c (avx512): the inner loops on vectors of sixteen with AVX-512 F, BW, DQ, VL. */
+#include "../../loops.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <math.h>
+
+#define WIDTH 16
+#define LOOPS rk_loops_avx512
+typedef float vec __attribute__((ext_vector_type(WIDTH)));
+typedef float vec_unaligned __attribute__((ext_vector_type(WIDTH), aligned(4)));
+typedef int32_t mask __attribute__((ext_vector_type(WIDTH)));
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
+
+static inline __mmask16 edge_mask(int64_t part) { return (__mmask16)((1u << part) - 1); }
+static inline vec load_part(const float *from, int64_t part) { return (vec)_mm512_maskz_loadu_ps(edge_mask(part), from); }
+static inline void store_part(float *to, vec value, int64_t part) { _mm512_mask_storeu_ps(to, edge_mask(part), (__m512)value); }
+
+#include "../../loops_body.h"
+#pragma clang attribute pop
+#endif
