@@ -3,10 +3,12 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+DOCDIR ?= $(PREFIX)/share/doc/renga
 DESTDIR ?=
 SECONDS ?= 60
-VERSION := 0.1.0
-SOMAJOR := 0
+# The header is the law: the version is written there and nowhere else.
+version_part = $(shell sed -n 's/^\#define RENGA_VERSION_$(1) \([0-9][0-9]*\)$$/\1/p' include/renga.h)
+VERSION := $(call version_part,MAJOR).$(call version_part,MINOR).$(call version_part,PATCH)
 
 SWIFT ?= swift
 PYTHON ?= python3
@@ -43,6 +45,14 @@ build: needs-build ## build the release library
 check-library: ## check size, symbols and dependencies of the built library
 	@.ci/check-library $(LIBRARY)
 
+INSTALL_TREE = PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' DESTDIR='$(DESTDIR)' bindings/c/install.sh
+
+install: build ## install library, headers, pkg-config and CMake files (PREFIX=/usr/local DESTDIR=)
+	@$(INSTALL_TREE) install '$(LIBRARY)' '$(VERSION)'
+
+uninstall: ## remove exactly what install put there (same PREFIX and DESTDIR)
+	@$(INSTALL_TREE) uninstall '$(LIBRARY)' '$(VERSION)'
+
 # ---- prove ----
 
 test: needs-test lint build test-engine test-outside test-install test-cross ## run everything (under 15 minutes)
@@ -53,6 +63,15 @@ test-engine: # the Swift and C tests, in debug
 
 test-outside: $(VENV)/.ready # the library from C and Python, as a host sees it
 	RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=bindings/python/src $(VENV)/bin/python -m pytest -q Tests/ABITests bindings/python/tests
+
+test-install: build # the installed tree: examples by pkg-config and by CMake, moved, uninstalled
+	@Tests/ABITests/test_install.sh $(LIBRARY) $(VERSION)
+
+fuzz: ## fuzz the file readers and the C interface (SECONDS=60 each)
+	@Tests/Fuzz/run.sh '$(SECONDS)'
+
+sanitize: ## run the suites under the address, thread and undefined-behaviour sanitizers
+	@.ci/sanitize
 
 test-cross: # the kernels for aarch64
 	@.ci/cross-aarch64

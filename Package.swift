@@ -38,12 +38,13 @@ let package = Package(
     .target(name: "RengaExecution", dependencies: ["RengaNetwork", "RengaRewrites", "CRengaKernels"]),
     .target(name: "RengaTraining", dependencies: ["RengaExecution", "RengaData", "RengaFormats", "RengaLinearAlgebra", "CRengaKernels"]),
 
-    .target(name: "Renga", dependencies: ["RengaNetwork", "RengaArchitectures", "RengaRewrites", "RengaData", "RengaFormats", "RengaExecution", "RengaTraining"]),
-    .target(name: "RengaC", dependencies: ["Renga", "CRengaAPI"], linkerSettings: libraryFlags),
+    .target(name: "Renga", dependencies: ["RengaNetwork", "RengaArchitectures", "RengaRewrites", "RengaData", "RengaFormats", "RengaExecution", "RengaTraining", "CRengaKernels"]),
+    .target(name: "RengaC", dependencies: ["Renga", "CRengaAPI", "CRengaKernels"], exclude: ["renga.map"], linkerSettings: libraryFlags),
 
     .target(name: "TestSupport", dependencies: ["RengaNetwork"], path: "Tests/TestSupport"),
     .testTarget(name: "KernelTests", dependencies: ["CRengaKernels"]),
     .testTarget(name: "RengaNetworkTests", dependencies: ["RengaNetwork", "TestSupport"]),
+    .testTarget(name: "RengaCTests", dependencies: ["RengaNetwork", "CRengaAPI", "CRengaKernels"]),
     .testTarget(name: "RengaArchitecturesTests", dependencies: ["RengaArchitectures", "TestSupport"]),
     .testTarget(name: "RengaRewritesTests", dependencies: ["RengaRewrites", "RengaArchitectures", "TestSupport"]),
     .testTarget(name: "RengaLinearAlgebraTests", dependencies: ["RengaLinearAlgebra", "TestSupport"]),

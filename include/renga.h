@@ -82,7 +82,6 @@ RENGA_API void renga_text_free(char *text);
 #define RENGA_MAX_NAME 200                /* bytes of the name of a layer or input: letters, digits and _ - . / : */
 #define RENGA_MAX_TEXT 1048576            /* bytes of any text that goes in */
 #define RENGA_MAX_MESSAGE 1024            /* bytes of renga_last_error(), its NUL included */
-#define RENGA_MAX_CLASSES 65536           /* of a dataset */
 #define RENGA_MAX_RUNS 100000             /* of renga_session_profile */
 
 /* ---- Version and machine ------------------------------------------------------------------------------------------------------ */
@@ -176,7 +175,7 @@ typedef struct renga_network_info {
   renga_shape input_shape;   /* of the first input, n = 1 */
   renga_shape output_shape;  /* of the first output, n = 1 */
 } renga_network_info;
-/* Clears `size` bytes (pass sizeof(renga_network_info)) and notes the size. NULL, or a size below sizeof(size_t), does nothing. */
+/* Clears `size` bytes (pass sizeof(renga_network_info)) and notes the size. NULL or an impossible size does nothing. */
 RENGA_API void renga_network_info_init(renga_network_info *info, size_t size);
 /* Fills in `info`, which renga_network_info_init prepared. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_network_get_info(const renga_network *network, renga_network_info *info);
@@ -251,7 +250,7 @@ typedef struct renga_session_options {
   int32_t fold_batch_norm; /* 1 = fold where possible (default); 0 = not */
   const char *algorithm;   /* NULL = choose; "reference", "direct", … forces convolutions that can */
 } renga_session_options;
-/* Fills in the defaults within `size` bytes (pass sizeof(renga_session_options)). NULL, or a size below sizeof(size_t), does nothing. */
+/* Fills in the defaults within `size` bytes (pass sizeof(renga_session_options)). NULL or an impossible size does nothing. */
 RENGA_API void renga_session_options_init(renga_session_options *options, size_t size);
 /* Compiles: allocates everything that runs need. options NULL = defaults.
  * Errors: RENGA_ERROR_INVALID_ARGUMENT, RENGA_ERROR_SHAPE_MISMATCH (image size that a layer cannot take), RENGA_ERROR_OUT_OF_MEMORY. */
@@ -282,7 +281,7 @@ typedef struct renga_memory {
   int64_t scratch;        /* of kernels */
   int64_t activations_lower_bound; /* what the largest step alone needs alive: no plan of these steps can use less */
 } renga_memory;
-/* Clears `size` bytes (pass sizeof(renga_memory)) and notes the size. NULL, or a size below sizeof(size_t), does nothing. */
+/* Clears `size` bytes (pass sizeof(renga_memory)) and notes the size. NULL or an impossible size does nothing. */
 RENGA_API void renga_memory_init(renga_memory *memory, size_t size);
 /* Fills in `memory`, which renga_memory_init prepared. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_session_memory(const renga_session *session, renga_memory *memory);
@@ -294,14 +293,14 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_session_profile(renga_session *ses
 
 /* Labelled images in memory. Made by renga_dataset_create or _open, broken by renga_dataset_free. Trainers keep what they need. */
 typedef struct renga_dataset renga_dataset;
-/* From memory: copies images and labels (images->shape.n of them, each in [0, classes)). classes: 1 … RENGA_MAX_CLASSES.
+/* From memory: copies images and labels (images->shape.n of them, each in [0, classes)). classes: 1 … RENGA_MAX_EXTENT.
  * Errors: RENGA_ERROR_INVALID_ARGUMENT (a label, named by its index), RENGA_ERROR_NOT_FINITE (an f32 image with NaN or infinity). */
 RENGA_API RENGA_MUST_CHECK renga_status renga_dataset_create(const renga_source *images, const int32_t *labels, int32_t classes,
                                                              renga_dataset **out);
 /* From files: `path` is a folder with the IDX files of MNIST's naming (optionally .gz) or the binary files of CIFAR-10/100.
  * part: "train" or "test". Errors: RENGA_ERROR_FILE, RENGA_ERROR_CORRUPT_DATA, RENGA_ERROR_NOT_FOUND (no such files in the folder). */
 RENGA_API RENGA_MUST_CHECK renga_status renga_dataset_open(const char *path, const char *part, renga_dataset **out);
-/* From one IDX image file and one IDX label file, each optionally .gz; classes = 1 + the largest label, at least 10. */
+/* From one IDX image file and one IDX label file, each optionally .gz; classes = 1 + the largest label. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_dataset_open_idx(const char *images_path, const char *labels_path, renga_dataset **out);
 /* Frees a set; sets taken from it and trainers live on. */
 RENGA_API void renga_dataset_free(renga_dataset *dataset);

@@ -9,6 +9,16 @@ enum { ISA_COUNT = sizeof names / sizeof names[0] };
 
 const char *rk_isa_name(rk_isa isa) { return (unsigned)isa < ISA_COUNT ? names[isa] : "unknown"; }
 
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+#if defined(__OPTIMIZE__)
+#define OPTIMIZED "optimized"
+#else
+#define OPTIMIZED "not optimized"
+#endif
+
+const char *rk_compiler(void) { return __VERSION__ ", " OPTIMIZED ", OpenMP " TEXT(_OPENMP); }
+
 int rk_isa_supported(rk_isa isa) {
   switch (isa) {
   case RK_ISA_REFERENCE:

@@ -27,6 +27,8 @@ rk_isa rk_isa_best(void);
 int rk_isa_supported(rk_isa isa);
 /* "avx512", …; never NULL. */
 const char *rk_isa_name(rk_isa isa);
+/* The compiler that built the kernels and what it was told, in words; never NULL. */
+const char *rk_compiler(void);
 
 /* Largest team that rk_run accepts. */
 #define RK_MAX_THREADS 256
