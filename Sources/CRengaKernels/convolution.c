@@ -21,6 +21,8 @@ static int reference_plan(rk_conv_plan *plan) {
 
 /* In order of preference; a shape gets the first entry whose plan accepts it. */
 static const algorithm_entry ordered_list[] = {
+    {RK_CONV_DIRECT, "direct", rk_conv_direct_plan, rk_conv_direct_pack, rk_conv_direct_forward, rk_conv_direct_backward_data,
+     rk_conv_direct_backward_weight},
     {RK_CONV_REFERENCE, "reference", reference_plan, NULL, rk_conv_reference_forward, rk_conv_reference_backward_data,
      rk_conv_reference_backward_weight},
 };
@@ -32,8 +34,16 @@ static const algorithm_entry *entry_of(rk_conv_algorithm algorithm) {
   return &ordered_list[ENTRIES - 1];
 }
 
-/* The product of `count` positive numbers as a count of floats, or 0 where it is not addressable. */
-static int64_t addressable(const int64_t *factors, int count) {
+const rk_conv_kernels *rk_conv_kernels_of(rk_isa isa) {
+#if defined(__x86_64__)
+  if (isa == RK_ISA_AVX512) return &rk_conv_kernels_avx512;
+  if (isa == RK_ISA_AVX2) return &rk_conv_kernels_avx2;
+#endif
+  (void)isa;
+  return &rk_conv_kernels_generic;
+}
+
+int64_t rk_conv_addressable(const int64_t *factors, int count) {
   int64_t product = 1;
   for (int i = 0; i < count; i++)
     if (factors[i] < 1 || __builtin_mul_overflow(product, factors[i], &product) || product > RK_CONV_MOST_FLOATS) return 0;
@@ -57,7 +67,7 @@ static int shape_is_sound(const rk_conv_shape *shape) {
   int64_t src[] = {shape->n, shape->h, shape->w, shape->c};
   int64_t dst[] = {shape->n, shape->oh, shape->ow, shape->k};
   int64_t weight[] = {shape->r, shape->s, shape->c / shape->groups, shape->k};
-  return addressable(src, 4) && addressable(dst, 4) && addressable(weight, 4);
+  return rk_conv_addressable(src, 4) && rk_conv_addressable(dst, 4) && rk_conv_addressable(weight, 4);
 }
 
 int rk_conv_plan_init(rk_conv_plan *plan, const rk_conv_shape *shape, rk_conv_pass pass, rk_conv_algorithm algorithm, rk_isa isa,

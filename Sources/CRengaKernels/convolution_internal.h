@@ -1,4 +1,5 @@
-/* convolution_internal.h: what the files of convolution share: the algorithms' entry points, behind the public ones of rk_convolution.h.
+/* convolution_internal.h: what the files of convolution share: the micro-kernels' arguments and tables, the correlation that direct
+ * passes are made of, and the algorithms' entry points behind the public ones of rk_convolution.h.
  * Not here: anything that another operator or a host sees. */
 #ifndef RK_CONVOLUTION_INTERNAL_H
 #define RK_CONVOLUTION_INTERNAL_H
@@ -7,7 +8,94 @@
 /* Most floats of one tensor: products of two indices and byte counts then never leave int64. */
 #define RK_CONV_MOST_FLOATS (INT64_C(1) << 48)
 
+/* ---- Micro-kernels (convolution_kernels.h, compiled once per instruction set) ---- */
+
+/* One tile of a product: `rows` pixels by one panel of outputs,
+ *   dst[i][k] = activation(bias[k] + add[i][k] + sum over the panel's lines of src[i][...] panel[...][k]),
+ * where a pixel's operands are outer x inner runs of consecutive floats, and the panel's lines follow in the same order. */
+typedef struct rk_conv_tile {
+  const float *src, *src2; /* the first row of the tile and, where it has more than 7 rows, row ceil(rows / 2) */
+  int64_t src_row;         /* floats from one row to the next within either half; so for dst and add */
+  int64_t run, inner, inner_step, outer, outer_step;
+  const float *panel; /* [outer * inner * run][vectors * lanes of a vector] */
+  float *dst, *dst2;
+  int64_t dst_row;
+  const float *bias;       /* or NULL */
+  const float *add, *add2; /* or NULL; laid out as dst */
+  const float *slope;
+  rk_activation activation;
+  int32_t lanes; /* outputs in this panel: the last vector may be partly used */
+} rk_conv_tile;
+typedef void (*rk_conv_tile_fn)(const rk_conv_tile *tile);
+
+/* dweight[i][k] += sum over n x h x w pixels of src[pixel][i] ddst[pixel][k], for `rows` consecutive i and `lanes` k. */
+typedef struct rk_conv_outer {
+  const float *src, *ddst;
+  int64_t n, h, w;
+  int64_t src_image, src_row, src_pixel, ddst_image, ddst_row, ddst_pixel;
+  float *dweight;
+  int64_t dweight_row;
+  int32_t lanes;
+} rk_conv_outer;
+typedef void (*rk_conv_outer_fn)(const rk_conv_outer *outer);
+
+#define RK_CONV_MOST_VECTORS 2
+#define RK_CONV_MOST_ROWS 16
+/* One instruction set's kernels. [vectors - 1][rows - 1]; those beyond the set's own limits are NULL. */
+typedef struct rk_conv_kernels {
+  int32_t lanes;                                /* of a vector */
+  int32_t tile_rows;                            /* most rows of a tile */
+  int32_t outer_rows[RK_CONV_MOST_VECTORS];     /* most rows of an outer product, by vectors */
+  rk_conv_tile_fn tile[RK_CONV_MOST_VECTORS][RK_CONV_MOST_ROWS];
+  rk_conv_outer_fn outer[RK_CONV_MOST_VECTORS][RK_CONV_MOST_ROWS];
+  /* dst[i] += sum over rows of src[row * stride + i], i < count */
+  void (*column_sum)(const float *src, int64_t rows, int64_t stride, int64_t count, float *dst);
+} rk_conv_kernels;
+const rk_conv_kernels *rk_conv_kernels_of(rk_isa isa);
+extern const rk_conv_kernels rk_conv_kernels_generic;
+#if defined(__x86_64__)
+extern const rk_conv_kernels rk_conv_kernels_avx2, rk_conv_kernels_avx512;
+#endif
+
+/* ---- Helpers ---- */
+
+static inline int64_t rk_min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t rk_max64(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t rk_div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+/* The product of `count` positive numbers, or 0 where one is not positive or the product exceeds RK_CONV_MOST_FLOATS. */
+int64_t rk_conv_addressable(const int64_t *factors, int count);
+
+/* ---- The correlation ---- */
+
+/* dst[n, y, x, k] = sum over taps (i, j) and c of src[n, y stride_h + i dilation_h + offset_h, x stride_w + j dilation_w + offset_w, c]
+ * weight[tap(i, j)][c][k], sources outside the map counting as 0. Forward is one of these; backward-data is one for each phase of the stride
+ * (the pixels of dsrc that see the same taps), with c and k exchanged. */
+typedef struct rk_correlation {
+  int64_t n, groups;
+  int64_t src_h, src_w, src_c, c; /* src_c: floats a source pixel; c: channels of one group */
+  int64_t taps_h, taps_w, stride_h, stride_w, dilation_h, dilation_w, offset_h, offset_w;
+  int64_t out_h, out_w, k;                             /* k: outputs of one group */
+  int64_t dst_first, dst_image, dst_row, dst_pixel;    /* floats */
+  int64_t tap_r, tap_r_step, tap_s, tap_s_step;        /* tap (i, j) is weight[tap_r + i tap_r_step, tap_s + j tap_s_step] */
+  int64_t packed_first;                                /* where its panels begin in the packed weights */
+} rk_correlation;
+
+/* Floats of the packed panels of all a plan's correlations, or -1 where that is not addressable. */
+int64_t rk_conv_packed_floats(const rk_conv_plan *plan);
+/* How many correlations a plan's pass is made of, and the one of index `phase`. One with taps_h taps_w = 0 only adds or clears. */
+int64_t rk_conv_phases(const rk_conv_plan *plan);
+void rk_conv_correlation(const rk_conv_plan *plan, int64_t phase, rk_correlation *correlation);
+
+/* ---- Algorithms ---- */
+
 void rk_conv_reference_forward(const rk_conv_forward_args *args, const rk_team *team);
 void rk_conv_reference_backward_data(const rk_conv_backward_data_args *args, const rk_team *team);
 void rk_conv_reference_backward_weight(const rk_conv_backward_weight_args *args, const rk_team *team);
+
+int rk_conv_direct_plan(rk_conv_plan *plan);
+void rk_conv_direct_pack(const rk_conv_pack_args *args, const rk_team *team);
+void rk_conv_direct_forward(const rk_conv_forward_args *args, const rk_team *team);
+void rk_conv_direct_backward_data(const rk_conv_backward_data_args *args, const rk_team *team);
+int rk_conv_direct_backward_weight_plan(rk_conv_plan *plan);
+void rk_conv_direct_backward_weight(const rk_conv_backward_weight_args *args, const rk_team *team);
 #endif

@@ -1,0 +1,202 @@
+/* convolution_backward_weight.c: the direct algorithm of backward-weight: for each tap, a sum of outer products over the pixels it sees.
+ * Not here: the products (convolution_kernels.h).
+ *
+ * dweight is cut into blocks of channels by outputs that stay in L2, and, where these are few, the rows of all images into pieces whose
+ * partial sums are added at the end in order. Blocks and pieces follow from the shape alone: same bits for any team. A tap that leaves the
+ * map sees a smaller rectangle of pixels: nothing is padded or copied. */
+#include "convolution_internal.h"
+#include <string.h>
+
+/* Floats of a block of dweight: 384 KB of a 2 MB L2. */
+#define BLOCK_FLOATS (96 * 1024)
+/* Most outputs of a block. */
+#define BLOCK_K 128
+/* Blocks that need no pieces to keep a team busy; floats that all partial sums together aim at; most pieces. */
+#define ENOUGH_BLOCKS 8
+#define PARTIAL_FLOATS (512 * 1024)
+#define MOST_PIECES 32
+/* Floats of operands that the tiles of a block share in L1, and pixels below which the sums' loads and stores weigh too much. */
+#define BAND_FLOATS 8192
+#define BAND_PIXELS 64
+
+/* A pass made ready. Rows are output rows; a 1x1 filter over all pixels is one row of n oh ow pixels. */
+typedef struct backward {
+  rk_conv_shape shape;
+  const rk_conv_kernels *kernels;
+  int64_t group_c, group_k;
+  int64_t block_c, blocks_c, block_k, blocks_k; /* of one group */
+  int64_t units, pieces;                        /* units: rows, or the pixels of a matrix */
+  int is_matrix;
+  int64_t weights; /* floats of dweight */
+} backward;
+
+static void prepare(const rk_conv_plan *plan, backward *backward) {
+  rk_conv_shape *shape = &backward->shape;
+  *shape = plan->shape;
+  backward->kernels = rk_conv_kernels_of(plan->isa);
+  backward->group_c = shape->c / shape->groups;
+  backward->group_k = shape->k / shape->groups;
+  backward->weights = shape->r * shape->s * backward->group_c * shape->k;
+  backward->blocks_k = rk_div_up(backward->group_k, BLOCK_K);
+  int64_t wide = backward->kernels->lanes * RK_CONV_MOST_VECTORS;
+  backward->block_k = rk_div_up(rk_div_up(backward->group_k, backward->blocks_k), wide) * wide;
+  backward->blocks_k = rk_div_up(backward->group_k, backward->block_k);
+  int64_t most_c = rk_max64(BLOCK_FLOATS / (shape->r * shape->s * backward->block_k), RK_CONV_MOST_ROWS);
+  backward->blocks_c = rk_div_up(backward->group_c, most_c);
+  backward->block_c = rk_div_up(backward->group_c, backward->blocks_c);
+  backward->blocks_c = rk_div_up(backward->group_c, backward->block_c);
+  backward->is_matrix = shape->r * shape->s == 1 && shape->stride_h == 1 && shape->stride_w == 1 && shape->pad_top == 0 &&
+                        shape->pad_left == 0 && shape->oh == shape->h && shape->ow == shape->w;
+  if (backward->is_matrix) {
+    shape->w = shape->ow = shape->n * shape->oh * shape->ow;
+    shape->n = shape->h = shape->oh = 1;
+  }
+  backward->units = backward->is_matrix ? shape->ow : shape->n * shape->oh;
+  int64_t pieces = shape->groups * backward->blocks_c * backward->blocks_k >= ENOUGH_BLOCKS ? 1 : MOST_PIECES;
+  while (pieces > 4 && pieces * backward->weights > PARTIAL_FLOATS) pieces /= 2;
+  backward->pieces = rk_min64(pieces, backward->is_matrix ? rk_div_up(backward->units, BAND_PIXELS) : backward->units);
+}
+
+int rk_conv_direct_backward_weight_plan(rk_conv_plan *plan) {
+  backward backward;
+  prepare(plan, &backward);
+  plan->block[0] = backward.pieces;
+  plan->packed_floats = 0;
+  plan->scratch_floats = backward.pieces == 1 ? 0 : (size_t)(backward.pieces * (backward.weights + plan->shape.k));
+  return 0;
+}
+
+/* One block of one group, and where its sums go. */
+typedef struct block {
+  int64_t group, c0, c, k0, k; /* counted within the group */
+  float *dweight, *dbias;      /* of the whole layer: dweight itself or a piece's partial sums; dbias NULL where another block sums it */
+} block;
+
+/* Output indices [begin, end) whose source index + shift, index * stride + shift, lies in [0, size). */
+static void clip(int64_t shift, int64_t stride, int64_t size, int64_t *begin, int64_t *end) {
+  int64_t first = shift < 0 ? rk_div_up(-shift, stride) : 0, last = shift < size ? (size - 1 - shift) / stride + 1 : 0;
+  *begin = rk_max64(*begin, first);
+  *end = rk_min64(*end, last);
+}
+
+/* One tap over rows [y0, y1) and columns [x0, x1) of `images` images from n. */
+static void add_tap(const backward *backward, const rk_conv_backward_weight_args *args, const block *block, int64_t r, int64_t s, int64_t n,
+                    int64_t images, int64_t y0, int64_t y1, int64_t x0, int64_t x1) {
+  const rk_conv_shape *shape = &backward->shape;
+  const rk_conv_kernels *kernels = backward->kernels;
+  int64_t shift_h = r * shape->dilation_h - shape->pad_top, shift_w = s * shape->dilation_w - shape->pad_left;
+  clip(shift_h, shape->stride_h, shape->h, &y0, &y1);
+  clip(shift_w, shape->stride_w, shape->w, &x0, &x1);
+  if (y0 >= y1 || x0 >= x1) return;
+  int64_t src_row = shape->w * shape->c, ddst_row = shape->ow * shape->k;
+  rk_conv_outer outer = {
+      .n = images, .h = y1 - y0, .w = x1 - x0,
+      .src_image = shape->h * src_row, .src_row = shape->stride_h * src_row, .src_pixel = shape->stride_w * shape->c,
+      .ddst_image = shape->oh * ddst_row, .ddst_row = ddst_row, .ddst_pixel = shape->k, .dweight_row = shape->k,
+  };
+  const float *src = args->src + (n * shape->h + y0 * shape->stride_h + shift_h) * src_row + (x0 * shape->stride_w + shift_w) * shape->c +
+                     block->group * backward->group_c + block->c0;
+  int64_t first_k = block->group * backward->group_k + block->k0;
+  const float *ddst = args->ddst + (n * shape->oh + y0) * ddst_row + x0 * shape->k + first_k;
+  float *dweight = block->dweight + ((r * shape->s + s) * backward->group_c + block->c0) * shape->k + first_k;
+  int64_t wide = kernels->lanes * RK_CONV_MOST_VECTORS;
+  for (int64_t k = 0; k < block->k; k += wide) {
+    outer.lanes = (int32_t)rk_min64(wide, block->k - k);
+    int64_t vectors = rk_div_up(outer.lanes, kernels->lanes), tiles = rk_div_up(block->c, kernels->outer_rows[vectors - 1]), c = 0;
+    outer.ddst = ddst + k;
+    for (int64_t i = 0; i < tiles; i++) {
+      int64_t rows = block->c / tiles + (i < block->c % tiles);
+      outer.src = src + c;
+      outer.dweight = dweight + c * shape->k + k;
+      kernels->outer[vectors - 1][rows - 1](&outer);
+      c += rows;
+    }
+  }
+}
+
+static void add_taps(const backward *backward, const rk_conv_backward_weight_args *args, const block *block, int64_t n, int64_t images,
+                     int64_t y0, int64_t y1, int64_t x0, int64_t x1) {
+  for (int64_t r = 0; r < backward->shape.r; r++)
+    for (int64_t s = 0; s < backward->shape.s; s++) add_tap(backward, args, block, r, s, n, images, y0, y1, x0, x1);
+}
+
+/* Units [begin, end) in order, band by band. */
+static void add_units(const backward *backward, const rk_conv_backward_weight_args *args, const block *block, int64_t begin, int64_t end) {
+  const rk_conv_shape *shape = &backward->shape;
+  int64_t pixel_floats = block->c * shape->stride_h * shape->stride_w + block->k;
+  int64_t pixels = rk_max64(BAND_FLOATS / pixel_floats, BAND_PIXELS), rows = rk_max64(pixels / shape->ow, 1);
+  for (int64_t unit = begin; unit < end;) {
+    if (backward->is_matrix) {
+      int64_t count = rk_min64(pixels, end - unit);
+      add_taps(backward, args, block, 0, 1, 0, 1, unit, unit + count);
+      unit += count;
+      continue;
+    }
+    int64_t n = unit / shape->oh, y = unit % shape->oh, images = rk_min64(end - unit, rows) / shape->oh;
+    if (y == 0 && images > 1) {
+      add_taps(backward, args, block, n, images, 0, shape->oh, 0, shape->ow);
+      unit += images * shape->oh;
+    } else {
+      int64_t count = rk_min64(rows, rk_min64(end - unit, shape->oh - y));
+      add_taps(backward, args, block, n, 1, y, y + count, 0, shape->ow);
+      unit += count;
+    }
+  }
+}
+
+/* Sums the bias gradient of a block's outputs over its units. */
+static void add_bias(const backward *backward, const rk_conv_backward_weight_args *args, const block *block, int64_t begin, int64_t end) {
+  const rk_conv_shape *shape = &backward->shape;
+  int64_t unit_pixels = backward->is_matrix ? 1 : shape->ow, first_k = block->group * backward->group_k + block->k0;
+  for (int64_t pixel = begin * unit_pixels; pixel < end * unit_pixels; pixel += 256)
+    backward->kernels->column_sum(args->ddst + pixel * shape->k + first_k, rk_min64(256, end * unit_pixels - pixel), shape->k, block->k,
+                                  block->dbias + first_k);
+}
+
+/* One task: a block over a piece of the rows. */
+static void run_task(const backward *backward, const rk_conv_backward_weight_args *args, int64_t task) {
+  const rk_conv_shape *shape = &backward->shape;
+  int64_t piece = task % backward->pieces, index = task / backward->pieces, begin, end;
+  int64_t block_k = index % backward->blocks_k, block_c = index / backward->blocks_k % backward->blocks_c;
+  float *sums = backward->pieces == 1 ? args->dweight : args->scratch + piece * (backward->weights + shape->k);
+  float *bias = backward->pieces == 1 ? args->dbias : sums + backward->weights;
+  block block = {
+      .group = index / backward->blocks_k / backward->blocks_c,
+      .c0 = block_c * backward->block_c, .k0 = block_k * backward->block_k,
+      .dweight = sums, .dbias = args->dbias && block_c == 0 ? bias : NULL,
+  };
+  block.c = rk_min64(backward->block_c, backward->group_c - block.c0);
+  block.k = rk_min64(backward->block_k, backward->group_k - block.k0);
+  int64_t first_k = block.group * backward->group_k + block.k0, taps = shape->r * shape->s;
+  for (int64_t tap = 0; tap < taps; tap++)
+    for (int64_t c = 0; c < block.c; c++)
+      memset(sums + (tap * backward->group_c + block.c0 + c) * shape->k + first_k, 0, (size_t)block.k * sizeof(float));
+  rk_share(backward->units, &(rk_team){.tid = (int32_t)piece, .nth = (int32_t)backward->pieces}, &begin, &end);
+  add_units(backward, args, &block, begin, end);
+  if (!block.dbias) return;
+  memset(block.dbias + first_k, 0, (size_t)block.k * sizeof(float));
+  add_bias(backward, args, &block, begin, end);
+}
+
+/* dst[i] = the sum of the pieces' partial sums, in order. */
+static void add_pieces(const float *partial, int64_t pieces, int64_t stride, int64_t begin, int64_t end, float *dst) {
+  for (int64_t first = begin; first < end; first += 1024) {
+    int64_t last = rk_min64(first + 1024, end);
+    memcpy(dst + first, partial + first, (size_t)(last - first) * sizeof(float));
+    for (int64_t piece = 1; piece < pieces; piece++)
+      for (int64_t i = first; i < last; i++) dst[i] += partial[piece * stride + i];
+  }
+}
+
+void rk_conv_direct_backward_weight(const rk_conv_backward_weight_args *args, const rk_team *team) {
+  backward backward;
+  prepare(args->plan, &backward);
+  int64_t begin, end, k = backward.shape.k, stride = backward.weights + k;
+  rk_share(backward.shape.groups * backward.blocks_c * backward.blocks_k * backward.pieces, team, &begin, &end);
+  for (int64_t task = begin; task < end; task++) run_task(&backward, args, task);
+  if (backward.pieces == 1) return;
+  rk_team_barrier(team);
+  rk_share(backward.weights, team, &begin, &end);
+  add_pieces(args->scratch, backward.pieces, stride, begin, end, args->dweight);
+  if (args->dbias && team->tid == 0) add_pieces(args->scratch + backward.weights, backward.pieces, stride, 0, k, args->dbias);
+}

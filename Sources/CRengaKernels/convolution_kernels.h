@@ -1,0 +1,203 @@
+/* convolution_kernels.h: the micro-kernels of convolution, written once over the vector layer and compiled once per instruction set.
+ * The includer has included its vector.h and defined RK_TILE_ROWS (most rows of a tile), RK_OUTER_ROWS_1 and RK_OUTER_ROWS_2 (most rows of
+ * an outer product of one and two vectors) and RK_KERNELS (the name of the table). Not here: blocking, packing, threads.
+ *
+ * Every output is one chain of multiply-adds in the panel's order, whatever the tile's height: results do not depend on the tiling. */
+#include "convolution_internal.h"
+
+/* Hides where a pointer or stride comes from: else clang keeps one pointer a row, which do not fit the integer registers. */
+#define RK_HIDE(value) __asm__("" : "+r"(value))
+
+/* Rows [0, split) start at src, the others at src2: seven fit base + {0, 1, 2, 3, 4, 5, 6} strides with three stride registers. */
+#define RK_SPLIT(rows) ((rows) > 7 ? ((rows) + 1) / 2 : (rows))
+
+RK_INLINE const float *tile_source(const char *src, int i, int64_t one, int64_t three, int64_t five) {
+  const char *row = src + (i == 0 ? 0 : i == 1 ? one : i == 2 ? 2 * one : i == 3 ? three : i == 4 ? 4 * one : i == 5 ? five : 2 * three);
+  return (const float *)row;
+}
+
+/* One line of the panel into all accumulators. */
+RK_INLINE void tile_line(rk_vector (*sum)[RK_CONV_MOST_VECTORS], const char *src, const char *src2, int64_t one, int64_t three, int64_t five,
+                         int line, const float *panel, const int rows, const int vectors) {
+  const int split = RK_SPLIT(rows);
+  rk_vector weight[RK_CONV_MOST_VECTORS];
+  for (int v = 0; v < vectors; v++) weight[v] = rk_load(panel + (line * vectors + v) * RK_LANES);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++) {
+    const float *row = i < split ? tile_source(src, i, one, three, five) : tile_source(src2, i - split, one, three, five);
+    rk_vector value = rk_broadcast(row[line]);
+    for (int v = 0; v < vectors; v++) sum[i][v] = rk_fma(value, weight[v], sum[i][v]);
+  }
+}
+
+RK_INLINE void tile_products(const rk_conv_tile *tile, rk_vector (*sum)[RK_CONV_MOST_VECTORS], const int rows, const int vectors) {
+  const int step = RK_LANES * vectors;
+  const float *panel = tile->panel;
+  int64_t one = tile->src_row * 4, three = 3 * one, five = 5 * one;
+  RK_HIDE(one);
+  RK_HIDE(three);
+  RK_HIDE(five);
+  for (int64_t outer = 0; outer < tile->outer; outer++)
+    for (int64_t inner = 0; inner < tile->inner; inner++) {
+      int64_t first = outer * tile->outer_step + inner * tile->inner_step, left = tile->run;
+      const char *src = (const char *)(tile->src + first), *src2 = (const char *)(tile->src2 + first);
+      for (; left >= 4; left -= 4, src += 16, src2 += 16, panel += 4 * step) {
+        RK_HIDE(src);
+        RK_HIDE(src2);
+        for (int line = 0; line < 4; line++) tile_line(sum, src, src2, one, three, five, line, panel, rows, vectors);
+      }
+      for (; left > 0; left--, src += 4, src2 += 4, panel += step) {
+        RK_HIDE(src);
+        RK_HIDE(src2);
+        tile_line(sum, src, src2, one, three, five, 0, panel, rows, vectors);
+      }
+    }
+}
+
+RK_INLINE rk_vector tile_load(const float *src, int v, rk_mask last, const int vectors, const int masked) {
+  return masked && v == vectors - 1 ? rk_load_first(src + v * RK_LANES, last) : rk_load(src + v * RK_LANES);
+}
+
+RK_INLINE void tile_begin(const rk_conv_tile *tile, rk_vector (*sum)[RK_CONV_MOST_VECTORS], rk_mask last, const int rows, const int vectors,
+                          const int masked) {
+  const int split = RK_SPLIT(rows);
+  for (int v = 0; v < vectors; v++) {
+    rk_vector bias = tile->bias ? tile_load(tile->bias, v, last, vectors, masked) : rk_zero();
+    for (int i = 0; i < rows; i++) sum[i][v] = bias;
+  }
+  if (!tile->add) return;
+  for (int i = 0; i < rows; i++) {
+    const float *add = i < split ? tile->add + i * tile->dst_row : tile->add2 + (i - split) * tile->dst_row;
+    for (int v = 0; v < vectors; v++) sum[i][v] = rk_add(sum[i][v], tile_load(add, v, last, vectors, masked));
+  }
+}
+
+RK_INLINE void tile_end(const rk_conv_tile *tile, rk_vector (*sum)[RK_CONV_MOST_VECTORS], rk_mask last, const int rows, const int vectors,
+                        const int masked) {
+  const int split = RK_SPLIT(rows);
+  if (tile->activation == RK_ACTIVATION_RELU) {
+    for (int i = 0; i < rows; i++)
+      for (int v = 0; v < vectors; v++) sum[i][v] = rk_relu(sum[i][v]);
+  } else if (tile->activation == RK_ACTIVATION_PRELU) {
+    for (int v = 0; v < vectors; v++) {
+      rk_vector slope = tile_load(tile->slope, v, last, vectors, masked);
+      for (int i = 0; i < rows; i++) sum[i][v] = rk_where_negative(sum[i][v], rk_mul(slope, sum[i][v]));
+    }
+  }
+  for (int i = 0; i < rows; i++) {
+    float *dst = i < split ? tile->dst + i * tile->dst_row : tile->dst2 + (i - split) * tile->dst_row;
+    for (int v = 0; v < vectors; v++) {
+      if (masked && v == vectors - 1)
+        rk_store_first(dst + v * RK_LANES, last, sum[i][v]);
+      else
+        rk_store(dst + v * RK_LANES, sum[i][v]);
+    }
+  }
+}
+
+RK_INLINE void tile_body(const rk_conv_tile *tile, const int rows, const int vectors) {
+  rk_vector sum[RK_TILE_ROWS][RK_CONV_MOST_VECTORS];
+  const rk_mask last = rk_first(tile->lanes - (vectors - 1) * RK_LANES);
+  const int masked = tile->lanes < vectors * RK_LANES;
+  if (masked)
+    tile_begin(tile, sum, last, rows, vectors, 1);
+  else
+    tile_begin(tile, sum, last, rows, vectors, 0);
+  tile_products(tile, sum, rows, vectors);
+  if (masked)
+    tile_end(tile, sum, last, rows, vectors, 1);
+  else
+    tile_end(tile, sum, last, rows, vectors, 0);
+}
+
+RK_INLINE void outer_products(const rk_conv_outer *outer, rk_vector (*sum)[RK_CONV_MOST_VECTORS], rk_mask last, const int rows,
+                              const int vectors, const int masked) {
+  for (int i = 0; i < rows; i++)
+    for (int v = 0; v < vectors; v++) sum[i][v] = tile_load(outer->dweight + i * outer->dweight_row, v, last, vectors, masked);
+  for (int64_t n = 0; n < outer->n; n++)
+    for (int64_t h = 0; h < outer->h; h++) {
+      const float *src = outer->src + n * outer->src_image + h * outer->src_row;
+      const float *ddst = outer->ddst + n * outer->ddst_image + h * outer->ddst_row;
+      for (int64_t w = 0; w < outer->w; w++, src += outer->src_pixel, ddst += outer->ddst_pixel) {
+        rk_vector gradient[RK_CONV_MOST_VECTORS];
+        for (int v = 0; v < vectors; v++) gradient[v] = tile_load(ddst, v, last, vectors, masked);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++) {
+          rk_vector value = rk_broadcast(src[i]);
+          for (int v = 0; v < vectors; v++) sum[i][v] = rk_fma(value, gradient[v], sum[i][v]);
+        }
+      }
+    }
+  for (int i = 0; i < rows; i++)
+    for (int v = 0; v < vectors; v++) {
+      float *dweight = outer->dweight + i * outer->dweight_row + v * RK_LANES;
+      if (masked && v == vectors - 1)
+        rk_store_first(dweight, last, sum[i][v]);
+      else
+        rk_store(dweight, sum[i][v]);
+    }
+}
+
+RK_INLINE void outer_body(const rk_conv_outer *outer, const int rows, const int vectors) {
+  rk_vector sum[RK_CONV_MOST_ROWS][RK_CONV_MOST_VECTORS];
+  const rk_mask last = rk_first(outer->lanes - (vectors - 1) * RK_LANES);
+  if (outer->lanes < vectors * RK_LANES)
+    outer_products(outer, sum, last, rows, vectors, 1);
+  else
+    outer_products(outer, sum, last, rows, vectors, 0);
+}
+
+static void column_sum(const float *src, int64_t rows, int64_t stride, int64_t count, float *dst) {
+  for (int64_t i = 0; i < count; i += RK_LANES) {
+    rk_mask mask = rk_first(rk_min64(RK_LANES, count - i));
+    rk_vector sum = rk_zero();
+    for (int64_t row = 0; row < rows; row++) sum = rk_add(sum, rk_load_first(src + row * stride + i, mask));
+    rk_store_first(dst + i, mask, rk_add(rk_load_first(dst + i, mask), sum));
+  }
+}
+
+/* ---- One function for each height and width ---- */
+
+#define RK_TILE(rows, vectors) \
+  static void tile_##rows##x##vectors(const rk_conv_tile *tile) { tile_body(tile, rows, vectors); }
+#define RK_OUTER(rows, vectors) \
+  static void outer_##rows##x##vectors(const rk_conv_outer *outer) { outer_body(outer, rows, vectors); }
+#define RK_BOTH(macro, rows) macro(rows, 1) macro(rows, 2)
+
+RK_BOTH(RK_TILE, 1) RK_BOTH(RK_TILE, 2) RK_BOTH(RK_TILE, 3) RK_BOTH(RK_TILE, 4) RK_BOTH(RK_TILE, 5) RK_BOTH(RK_TILE, 6)
+#if RK_TILE_ROWS == 14
+RK_BOTH(RK_TILE, 7) RK_BOTH(RK_TILE, 8) RK_BOTH(RK_TILE, 9) RK_BOTH(RK_TILE, 10)
+RK_BOTH(RK_TILE, 11) RK_BOTH(RK_TILE, 12) RK_BOTH(RK_TILE, 13) RK_BOTH(RK_TILE, 14)
+#endif
+
+RK_BOTH(RK_OUTER, 1) RK_BOTH(RK_OUTER, 2) RK_BOTH(RK_OUTER, 3) RK_BOTH(RK_OUTER, 4) RK_BOTH(RK_OUTER, 5) RK_BOTH(RK_OUTER, 6)
+RK_OUTER(7, 1) RK_OUTER(8, 1)
+#if RK_OUTER_ROWS_2 == 14
+RK_OUTER(7, 2) RK_OUTER(8, 2)
+RK_BOTH(RK_OUTER, 9) RK_BOTH(RK_OUTER, 10) RK_BOTH(RK_OUTER, 11) RK_BOTH(RK_OUTER, 12) RK_BOTH(RK_OUTER, 13) RK_BOTH(RK_OUTER, 14)
+RK_OUTER(15, 1) RK_OUTER(16, 1)
+#endif
+
+const rk_conv_kernels RK_KERNELS = {
+    .lanes = RK_LANES,
+    .tile_rows = RK_TILE_ROWS,
+    .outer_rows = {RK_OUTER_ROWS_1, RK_OUTER_ROWS_2},
+#if RK_TILE_ROWS == 14
+    .tile = {{tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1, tile_7x1, tile_8x1, tile_9x1, tile_10x1, tile_11x1, tile_12x1,
+              tile_13x1, tile_14x1},
+             {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2, tile_7x2, tile_8x2, tile_9x2, tile_10x2, tile_11x2, tile_12x2,
+              tile_13x2, tile_14x2}},
+#else
+    .tile = {{tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1}, {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2}},
+#endif
+#if RK_OUTER_ROWS_2 == 14
+    .outer = {{outer_1x1, outer_2x1, outer_3x1, outer_4x1, outer_5x1, outer_6x1, outer_7x1, outer_8x1, outer_9x1, outer_10x1, outer_11x1,
+               outer_12x1, outer_13x1, outer_14x1, outer_15x1, outer_16x1},
+              {outer_1x2, outer_2x2, outer_3x2, outer_4x2, outer_5x2, outer_6x2, outer_7x2, outer_8x2, outer_9x2, outer_10x2, outer_11x2,
+               outer_12x2, outer_13x2, outer_14x2}},
+#else
+    .outer = {{outer_1x1, outer_2x1, outer_3x1, outer_4x1, outer_5x1, outer_6x1, outer_7x1, outer_8x1},
+              {outer_1x2, outer_2x2, outer_3x2, outer_4x2, outer_5x2, outer_6x2}},
+#endif
+    .column_sum = column_sum,
+};
