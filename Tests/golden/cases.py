@@ -1,0 +1,188 @@
+"""cases.py: what the golden vectors are of: one small network an operator, and residual networks.
+
+What it is not: how they are computed (torch_network.py) and stored (generate.py).
+"""
+
+from dataclasses import dataclass, field
+
+from torch_network import Node
+
+
+@dataclass
+class Case:
+    name: str
+    folder: str
+    nodes: list[Node]
+    input_shape: tuple[int, int, int]  # H, W, C
+    n: int
+    seed: int
+    classes: int = 7
+    smoothing: float = 0.1
+    architecture: str = ""
+    recipes: dict[str, str] = field(default_factory=dict)
+
+
+def text(attributes):
+    return {key: str(value) for key, value in attributes.items()}
+
+
+def between(op, attributes, channels=6, smoothing=0.1, h=6, w=5, n=2):
+    """The operator as node "op" between a stem and a head that learn.
+
+    The stem's 5x5 filters over random images see every pixel of the gradient that "op" sends back in more equations than
+    unknowns, so that only the right gradient gives the right dweight: the check is as sharp as comparing the gradient itself.
+    """
+    nodes = [
+        Node("stem", "convolution", ["input"], text({"channels": channels, "kernel": 5, "pad": 2})),
+        Node("op", op, ["stem"], text(attributes)),
+        Node("flat", "flatten", ["op"]),
+        Node("head", "linear", ["flat"], {"channels": "7"}),
+    ]
+    return {"nodes": nodes, "input_shape": (h, w, 3), "n": n, "smoothing": smoothing}
+
+
+def joined(middle, op, inputs, attributes=None):
+    """Like `between`, for operators that need more nodes between the stem and them."""
+    case = between(op, attributes or {})
+    stem, operator, *rest = case["nodes"]
+    operator.inputs = inputs
+    case["nodes"] = [stem, *middle, operator, *rest]
+    return case
+
+
+def second(name, channels=6):
+    return Node(name, "convolution", ["input"], text({"channels": channels, "kernel": 3, "pad": 1}))
+
+
+def operators():
+    flatten = Node("vector", "flatten", ["stem"])
+    table = {
+        "convolution": between("convolution", {"channels": 5, "kernel": 3, "pad": 1}),
+        "convolution_no_bias": between("convolution", {"channels": 17, "kernel": 3, "bias": "no"}),
+        "convolution_asymmetric": between(
+            "convolution",
+            {"channels": 5, "kernel_h": 3, "kernel_w": 2, "stride_h": 2, "stride_w": 1,
+             "pad_top": 0, "pad_left": 1, "pad_bottom": 2, "pad_right": 3}),
+        "convolution_dilated": between("convolution", {"channels": 4, "kernel": 3, "pad": 2, "dilation": 2}),
+        "convolution_groups": between("convolution", {"channels": 4, "kernel": 3, "pad": 1, "groups": 2}),
+        "convolution_depthwise": between(
+            "convolution", {"channels": 6, "kernel": 3, "pad": 1, "stride": 2, "groups": 6}),
+        "convolution_pointwise": between("convolution", {"channels": 9, "kernel": 1, "stride": 2}),
+        "convolution_wide": between("convolution", {"channels": 35, "kernel": 3, "pad": 1}, channels=18, h=4, w=3),
+        "linear": joined([flatten], "linear", ["vector"], text({"channels": 11})),
+        "batch_norm": between("batch_norm", {"epsilon": 1e-3, "momentum": 0.3}),
+        "batch_norm_frozen": between("batch_norm", {"mode": "frozen"}),
+        "batch_norm_frozen_statistics": between("batch_norm", {"mode": "frozen_statistics"}),
+        "batch_norm_plain": between("batch_norm", {"affine": "no"}),
+        "relu": between("relu", {}),
+        "prelu": between("prelu", {}),
+        "max_pool": between("max_pool", {"kernel": 3, "stride": 2, "pad": 1}),
+        "max_pool_ceil": between("max_pool", {"kernel": 3, "stride": 2, "ceil_mode": "yes"}),
+        "max_pool_dilated": between("max_pool", {"kernel_h": 2, "kernel_w": 3, "dilation": 2, "pad": 1}),
+        "average_pool": between("average_pool", {"kernel": 3, "stride": 2, "pad": 1}),
+        "average_pool_exclude_pad": between(
+            "average_pool", {"kernel": 3, "stride": 2, "pad": 1, "count_include_pad": "no"}),
+        "average_pool_ceil": between(
+            "average_pool", {"kernel_h": 3, "kernel_w": 2, "stride_h": 2, "stride_w": 3, "pad": 1, "ceil_mode": "yes"}),
+        "average_pool_ceil_exclude_pad": between(
+            "average_pool",
+            {"kernel_h": 3, "kernel_w": 2, "stride_h": 2, "stride_w": 3, "pad": 1, "ceil_mode": "yes",
+             "count_include_pad": "no"}),
+        "global_average_pool": between("global_average_pool", {}),
+        "softmax": between("softmax", {}),
+        "flatten": between("flatten", {}),
+        "channel_slice": between("channel_slice", {"begin": 1, "count": 3}),
+        "channel_pad": between("channel_pad", {"before": 2, "after": 3}),
+        "add": joined([second("branch")], "add", ["stem", "branch"]),
+        "mean": joined([second("branch"), second("third")], "mean", ["stem", "branch", "third"]),
+        "concat": joined([second("branch", 5)], "concat", ["branch", "stem"]),
+        "cross_entropy_plain": between("relu", {}, smoothing=0.0),
+    }
+    return [Case(name=name, folder="operators", seed=100 + i, **table[name]) for i, name in enumerate(table)]
+
+
+SGD = "optimizer=sgd,learning_rate=0.05,momentum=0.9,nesterov=yes,weight_decay=0.0001"
+SGD_PLAIN = (
+    "optimizer=sgd,learning_rate=0.05,momentum=0.8,nesterov=no,weight_decay=0.01,"
+    "decay_norm=no,decay_bias=no,clip_norm=0.5")
+ADAMW = "optimizer=adamw,learning_rate=0.001,weight_decay=0.05,decay_norm=no,decay_bias=no"
+
+
+class ResidualNodes:
+    """A CIFAR residual network with basic blocks (He et al. 2016a, 2016b), node by node as Renga's `resnet` makes it."""
+
+    def __init__(self, depth, width, order, shortcut):
+        self.nodes = []
+        self.c = 3
+        self.order, self.shortcut = order, shortcut
+        last = self.convolution("stem.conv", "input", width, 3, 1)
+        if order == "post":
+            last = self.relu("stem", self.norm("stem", last))
+        for stage in range(3):
+            for block in range((depth - 2) // 6):
+                stride = 2 if stage > 0 and block == 0 else 1
+                last = self.block(f"stage{stage + 1}.block{block + 1}", last, width << stage, stride)
+        if order == "pre":
+            last = self.relu("final", self.norm("final", last))
+        last = self.add("pool", "global_average_pool", [last])
+        self.add("classifier", "linear", [last], {"channels": 7})
+
+    def add(self, name, op, inputs, attributes=None):
+        self.nodes.append(Node(name, op, inputs, text(attributes or {})))
+        return name
+
+    def convolution(self, name, src, channels, kernel, stride):
+        attributes = {"channels": channels, "kernel": kernel, "bias": "no"}
+        if stride > 1:
+            attributes["stride"] = stride
+        if kernel > 1:
+            attributes["pad"] = kernel // 2
+        self.c = channels
+        return self.add(name, "convolution", [src], attributes)
+
+    def norm(self, prefix, src, suffix=""):
+        return self.add(f"{prefix}.norm{suffix}", "batch_norm", [src])
+
+    def relu(self, prefix, src, suffix=""):
+        return self.add(f"{prefix}.relu{suffix}", "relu", [src])
+
+    def block(self, name, src, channels, stride):
+        old = self.c
+        if self.order == "pre":
+            x = self.relu(name, self.norm(name, src, 1), 1)
+            x = self.convolution(name + ".conv1", x, channels, 3, stride)
+            x = self.relu(name, self.norm(name, x, 2), 2)
+            x = self.convolution(name + ".conv2", x, channels, 3, 1)
+        else:
+            x = self.convolution(name + ".conv1", src, channels, 3, stride)
+            x = self.relu(name, self.norm(name, x, 1), 1)
+            x = self.convolution(name + ".conv2", x, channels, 3, 1)
+            x = self.norm(name, x, 2)
+        shortcut = self.shortcut_of(name, src, old, channels, stride)
+        joined = self.add(name + ".add", "add", [x, shortcut])
+        return joined if self.order == "pre" else self.relu(name, joined, 2)
+
+    def shortcut_of(self, name, src, old, channels, stride):
+        if stride == 1 and old == channels:
+            return src
+        if self.shortcut == "project":
+            projected = self.convolution(name + ".shortcut", src, channels, 1, stride)
+            return projected if self.order == "pre" else self.norm(name + ".shortcut", projected)
+        smaller = self.add(name + ".shrink", "average_pool", [src], {"kernel": 1, "stride": stride})
+        return self.add(name + ".pad", "channel_pad", [smaller], {"after": channels - old})
+
+
+def residual_networks():
+    cases = []
+    for i, (order, shortcut, recipes) in enumerate([
+        ("post", "pad", {"sgd": SGD, "adamw": ADAMW}),
+        ("post", "project", {"sgd": SGD_PLAIN}),
+        ("pre", "pad", {"adamw": ADAMW}),
+        ("pre", "project", {"sgd": SGD, "adamw": ADAMW}),
+    ]):
+        cases.append(
+            Case(
+                name=f"resnet_{order}_{shortcut}", folder="networks", input_shape=(16, 16, 3), n=4, seed=200 + i,
+                nodes=ResidualNodes(8, 6, order, shortcut).nodes, recipes=recipes,
+                architecture=f"resnet,depth=8,width=6,order={order},shortcut={shortcut},classes=7,input=16x16x3"))
+    return cases
