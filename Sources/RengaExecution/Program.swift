@@ -1,0 +1,108 @@
+// Program.swift: the steps of a plan as the kernels' runtime wants them: a C array whose arguments stay where they are.
+// Not here: which steps there are (the operators), where their buffers lie (Emitter).
+import CRengaKernels
+import RengaNetwork
+
+/// A kernel as a step of a program: `rk_step_fn` where it is never NULL.
+package typealias StepFunction = @convention(c) (UnsafeRawPointer?, UnsafePointer<rk_team>?) -> Void
+
+/// What a profile says about one step.
+package struct StepInfo: Sendable {
+    /// What it does, for people: "conv1: backward weight".
+    package var name: String
+    /// The fused step that it belongs to, or nil for steps around them (import, loss, optimiser).
+    package var group: Int?
+    /// The algorithm chosen, where there was a choice.
+    package var algorithm: String?
+    /// Multiply-accumulates.
+    package var macs: Int
+    /// Bytes of the buffers that it touches.
+    package var bytes: Int
+
+    /// Describes a step.
+    package init(name: String, group: Int? = nil, algorithm: String? = nil, macs: Int = 0, bytes: Int = 0) {
+        self.name = name
+        self.group = group
+        self.algorithm = algorithm
+        self.macs = macs
+        self.bytes = bytes
+    }
+}
+
+/// Steps in order, run in one parallel region, with the memory of their arguments. Not safe to share: one run at a time.
+package final class Program {
+    private var steps: [rk_step] = []
+    private var arguments: [UnsafeMutableRawPointer] = []
+    /// What each step is.
+    package private(set) var infos: [StepInfo] = []
+
+    /// An empty program.
+    package init() {}
+
+    deinit { for block in arguments { rk_free(block) } }
+
+    /// Number of steps.
+    package var count: Int { steps.count }
+
+    /// Copies a value (an argument, or what an argument points to) into memory that lives as long as the program.
+    /// `Value` must be a plain C struct: nothing is destroyed at the end.
+    package func keep<Value>(_ value: Value) throws(RengaError) -> UnsafeMutablePointer<Value> {
+        guard let block = rk_alloc(MemoryLayout<Value>.size) else {
+            throw RengaError(.outOfMemory, "no memory for the arguments of a step")
+        }
+        arguments.append(block)
+        return block.initializeMemory(as: Value.self, to: value)
+    }
+
+    /// Appends a step with a copy of its arguments, which it returns: they may be patched between runs.
+    @discardableResult
+    package func add<Args>(
+        _ info: StepInfo, _ run: @escaping StepFunction, _ args: Args
+    ) throws(RengaError) -> UnsafeMutablePointer<Args> {
+        let kept = try keep(args)
+        steps.append(rk_step(run: run, args: UnsafeRawPointer(kept)))
+        infos.append(info)
+        return kept
+    }
+
+    /// Appends a step that no fused step stands behind (an optimiser's).
+    @discardableResult
+    package func add<Args>(
+        _ name: String, _ run: @escaping StepFunction, _ args: Args
+    ) throws(RengaError) -> UnsafeMutablePointer<Args> {
+        try add(StepInfo(name: name), run, args)
+    }
+
+    /// Runs all steps on at most `threads` threads; the result is the same for any number.
+    package func run(threads: Int) throws(RengaError) {
+        try Program.run(steps, threads, nil)
+    }
+
+    /// Runs this program and then `other`'s steps from `first` on, in one region.
+    package func run(threads: Int, then other: Program, from first: Int) throws(RengaError) {
+        try Program.run(steps + other.steps.dropFirst(first), threads, nil)
+    }
+
+    /// Runs `runs` times; returns the least seconds of each step.
+    package func profile(threads: Int, runs: Int) throws(RengaError) -> [Double] {
+        var least = [Double](repeating: .infinity, count: steps.count)
+        for _ in 0..<max(runs, 1) {
+            var seconds = [Double](repeating: 0, count: steps.count)
+            try seconds.withUnsafeMutableBufferPointer { buffer throws(RengaError) in
+                try Program.run(steps, threads, buffer.baseAddress)
+            }
+            for index in least.indices { least[index] = min(least[index], seconds[index]) }
+        }
+        return least
+    }
+
+    private static func run(
+        _ steps: [rk_step], _ threads: Int, _ seconds: UnsafeMutablePointer<Double>?
+    ) throws(RengaError) {
+        let team = Int32(clamping: min(max(threads, 1), Int(RK_MAX_THREADS)))
+        let stopped = steps.withUnsafeBufferPointer { buffer in
+            rk_run(buffer.baseAddress, buffer.count, team, seconds, nil)
+        }
+        guard stopped == 0 else { throw RengaError(.internalFault, "a program stopped without being asked to") }
+    }
+}

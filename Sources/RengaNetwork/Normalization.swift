@@ -1,0 +1,75 @@
+// Normalization.swift: how u8 pixels become a network's numbers, and its text in the network's metadata.
+// Not here: measuring it on a set of images (RengaData), applying it (kernels).
+
+/// Per-channel normalisation of u8 images: the network sees (pixel - mean[c]) * scale[c]. f32 images are taken as they are.
+public struct Normalization: Equatable, Sendable {
+    /// Subtracted from each pixel of channel c, in units of the pixels (0 … 255). `[C]`
+    public let mean: [Float]
+    /// Multiplies the difference. `[C]`
+    public let scale: [Float]
+
+    /// The metadata key of a network that carries one.
+    public static let metadataKey = "renga.normalization"
+
+    /// Checks that both have the same number of channels, at least one, and only finite numbers.
+    public init(mean: [Float], scale: [Float]) throws(RengaError) {
+        guard !mean.isEmpty, mean.count == scale.count else {
+            throw RengaError(
+                .shapeMismatch,
+                "a normalisation needs as many means as scales, at least one; got \(mean.count) and \(scale.count)")
+        }
+        guard mean.allSatisfy(\.isFinite), scale.allSatisfy(\.isFinite) else {
+            throw RengaError(.notFinite, "the means and scales of a normalisation must be finite")
+        }
+        self.mean = mean
+        self.scale = scale
+    }
+
+    /// `{"mean":[…],"scale":[…]}`; each number in its shortest form that reads back exactly.
+    public var json: String {
+        let lists = [mean, scale].map { list in list.map { "\($0)" }.joined(separator: ",") }
+        return "{\"mean\":[\(lists[0])],\"scale\":[\(lists[1])]}"
+    }
+
+    /// Reads ``json``, with any white space between its parts and its two members in any order.
+    public init(json: String) throws(RengaError) {
+        guard let members = Self.members(json), members.count == 2, let mean = members["mean"],
+            let scale = members["scale"]
+        else {
+            throw RengaError(
+                .corruptData,
+                "normalisation: expected {\"mean\":[numbers],\"scale\":[numbers]}, got '\(json.prefix(200))'")
+        }
+        try self.init(mean: mean, scale: scale)
+    }
+
+    /// The members of an object whose values are lists of numbers, or nil where the text is anything else.
+    private static func members(_ json: String) -> [String: [Float]]? {
+        var text = json.filter { !$0.isWhitespace }[...]
+        guard text.first == "{", text.last == "}" else { return nil }
+        text = text.dropFirst().dropLast()
+        var members: [String: [Float]] = [:]
+        while !text.isEmpty {
+            guard text.first == "\"", let open = text.firstIndex(of: "["), let close = text.firstIndex(of: "]"),
+                open < close, text[..<open].hasSuffix("\":")
+            else { return nil }
+            let name = String(text[..<open].dropFirst().dropLast(2))
+            let words = text[text.index(after: open)..<close].split(separator: ",", omittingEmptySubsequences: false)
+            let numbers = words.compactMap { Float($0) }
+            guard numbers.count == words.count, members.updateValue(numbers, forKey: name) == nil else { return nil }
+            text = text[text.index(after: close)...]
+            guard !text.isEmpty else { break }
+            guard text.first == ",", text.count > 1 else { return nil }
+            text = text.dropFirst()
+        }
+        return members
+    }
+}
+
+extension Network {
+    /// The normalisation of u8 images that this network carries in its metadata, or nil; an error where the text there is not one.
+    public func normalization() throws(RengaError) -> Normalization? {
+        guard let text = metadata[Normalization.metadataKey] else { return nil }
+        return try Normalization(json: text)
+    }
+}
