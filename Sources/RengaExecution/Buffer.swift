@@ -22,7 +22,9 @@ package final class Buffer: @unchecked Sendable {
     }
 
     /// The same for `count` floats.
-    package convenience init(floats count: Int, zeroed: Bool = true, for what: @autoclosure () -> String) throws(RengaError) {
+    package convenience init(floats count: Int, zeroed: Bool = true, for what: @autoclosure () -> String)
+        throws(RengaError)
+    {
         let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
         try self.init(bytes: overflow ? -1 : bytes, zeroed: zeroed, for: what())
     }

@@ -36,7 +36,9 @@ package enum MemoryPlanner {
     package static func plan(_ requests: [MemoryRequest], alignment: Int = 64) throws(RengaError) -> MemoryLayoutPlan {
         let sizes = try roundedSizes(requests, alignment)
         // Ties: earlier first, so that a plan never depends on the sort.
-        let order = requests.indices.sorted { (sizes[$0], requests[$1].first, $1) > (sizes[$1], requests[$0].first, $0) }
+        let order = requests.indices.sorted {
+            (sizes[$0], requests[$1].first, $1) > (sizes[$1], requests[$0].first, $0)
+        }
         var offsets = [Int](repeating: 0, count: requests.count)
         var placed: [Int] = []  // by rising offset
         var peak = 0
@@ -53,7 +55,9 @@ package enum MemoryPlanner {
         return MemoryLayoutPlan(offsets: offsets, peak: peak, lowerBound: try lowerBound(requests, sizes))
     }
 
-    private static func overlap(_ a: MemoryRequest, _ b: MemoryRequest) -> Bool { a.first <= b.last && b.first <= a.last }
+    private static func overlap(_ a: MemoryRequest, _ b: MemoryRequest) -> Bool {
+        a.first <= b.last && b.first <= a.last
+    }
 
     /// The offset of the smallest gap between `neighbours` (by rising offset) that holds `size`; behind them all where none does.
     private static func bestFit(_ size: Int, _ neighbours: [Int], _ offsets: [Int], _ sizes: [Int]) -> Int {
