@@ -60,39 +60,39 @@ public struct Network: Sendable {
     /// Most inputs of one node.
     public static let mostInputs = 64
 
-    /// The inputs, values 0 ..< inputs.count.
-    public private(set) var inputs: [NetworkInput]
-    /// The operators; each reads only values before its own.
-    public private(set) var nodes: [Node]
-    /// The values that a run returns, at least one.
-    public private(set) var outputs: [ValueID]
+    /// The graph: everything but the numbers.
+    public let structure: NetworkStructure
     /// Parameters by full name ("layer.weight"). Every parameter that a node needs is here with the right dimensions.
     public private(set) var parameters: [String: Parameter]
+    /// The names of all parameters, in the order of the layers and of each operator's list.
+    public let parameterNames: [String]
     /// Free-form text that travels with the network: architecture, class names, normalisation, …
     public var metadata: [String: String]
 
+    /// Makes a network from its graph and parameters. A parameter that is missing, foreign or of other dimensions is an error;
+    /// see ``NetworkBuilder`` for making and initialising them.
+    public init(
+        structure: NetworkStructure, parameters: [String: Parameter], metadata: [String: String] = [:]
+    ) throws(RengaError) {
+        self.structure = structure
+        self.parameters = parameters
+        self.metadata = metadata
+        parameterNames = try Self.check(parameters, against: structure)
+    }
+
     /// Checks everything (topology, names, arity, shapes, parameters) and makes the network, or says what is wrong.
-    /// Parameters that `parameters` lacks are an error; see ``NetworkBuilder`` for making and initialising them.
     public init(
         inputs: [NetworkInput], nodes: [Node], outputs: [ValueID], parameters: [String: Parameter],
         metadata: [String: String] = [:]
     ) throws(RengaError) {
-        self.inputs = inputs
-        self.nodes = nodes
-        self.outputs = outputs
-        self.parameters = parameters
-        self.metadata = metadata
-        try checkStructure()
-        try checkParameters()
+        let structure = try NetworkStructure(inputs: inputs, nodes: nodes, outputs: outputs)
+        try self.init(structure: structure, parameters: parameters, metadata: metadata)
     }
-
-    /// The value that node `index` makes.
-    public func value(ofNode index: Int) -> ValueID { inputs.count + index }
 
     /// Replaces one parameter's values; name and dimensions must be those of the network.
     public mutating func setParameter(_ name: String, _ tensor: Tensor) throws(RengaError) {
         guard let old = parameters[name] else {
-            throw RengaError(.notFound, "network has no parameter '\(name)'")
+            throw RengaError(.notFound, "network has no parameter '\(name.prefix(200))'")
         }
         guard old.tensor.dimensions == tensor.dimensions else {
             throw RengaError(
@@ -102,30 +102,54 @@ public struct Network: Sendable {
         parameters[name] = Parameter(role: old.role, tensor: tensor)
     }
 
-    /// Shapes of all values (inputs first) for a batch of `n`, at the network's own image size or at `h` x `w`.
-    public func shapes(n: Int, h: Int? = nil, w: Int? = nil) throws(RengaError) -> [Shape] {
-        var shapes: [Shape] = []
-        shapes.reserveCapacity(inputs.count + nodes.count)
-        for input in inputs {
-            let shape = Shape(n: n, h: h ?? input.h, w: w ?? input.w, c: input.c)
-            shapes.append(try shape.validated("input '\(input.name)'"))
-        }
-        for node in nodes {
-            let sources = node.inputs.map { shapes[$0] }
-            do {
-                let shape = try node.op.outputShape(sources)
-                shapes.append(try shape.validated("output of '\(node.name)'"))
-            } catch {
-                throw RengaError(error.status, "layer '\(node.name)' (\(node.op.name)): \(error.message)")
+    /// Every parameter of every node is there with its role and dimensions, and no other; returns the names in order.
+    private static func check(
+        _ parameters: [String: Parameter], against structure: NetworkStructure
+    ) throws(RengaError) -> [String] {
+        var names: [String] = []
+        let shapes = try structure.shapes(n: 1)
+        for index in structure.nodes.indices {
+            for (name, spec) in try structure.parameterSpecs(ofNode: index, shapes: shapes) {
+                guard let parameter = parameters[name] else {
+                    throw RengaError(.notFound, "parameter '\(name)' \(spec.dimensions) is missing")
+                }
+                guard parameter.tensor.dimensions == spec.dimensions, parameter.role == spec.role else {
+                    throw RengaError(
+                        .shapeMismatch,
+                        "parameter '\(name)': expected \(spec.role.rawValue) \(spec.dimensions), "
+                            + "got \(parameter.role.rawValue) \(parameter.tensor.dimensions)")
+                }
+                names.append(name)
             }
         }
-        return shapes
+        let known = Set(names)
+        for name in parameters.keys.sorted() where !known.contains(name) {
+            throw RengaError(.invalidArgument, "parameter '\(name.prefix(200))' belongs to no layer")
+        }
+        return names
+    }
+}
+
+// MARK: - The graph's own answers
+
+extension Network {
+    /// The inputs, values 0 ..< inputs.count.
+    public var inputs: [NetworkInput] { structure.inputs }
+    /// The operators; each reads only values before its own.
+    public var nodes: [Node] { structure.nodes }
+    /// The values that a run returns, at least one.
+    public var outputs: [ValueID] { structure.outputs }
+
+    /// The value that node `index` makes.
+    public func value(ofNode index: Int) -> ValueID { structure.value(ofNode: index) }
+
+    /// Shapes of all values (inputs first) for a batch of `n`, at the network's own image size or at `h` x `w`.
+    public func shapes(n: Int, h: Int? = nil, w: Int? = nil) throws(RengaError) -> [Shape] {
+        try structure.shapes(n: n, h: h, w: w)
     }
 
     /// The parameter names of a node, in the operator's order, with their specifications.
     public func parameterSpecs(ofNode index: Int, shapes: [Shape]) throws(RengaError) -> [(String, ParameterSpec)] {
-        let node = nodes[index]
-        let specs = try node.op.parameters(node.inputs.map { shapes[$0] })
-        return specs.map { ("\(node.name).\($0.name)", $0) }
+        try structure.parameterSpecs(ofNode: index, shapes: shapes)
     }
 }

@@ -85,6 +85,11 @@ public struct NetworkBuilder: Sendable {
         return shapes[value]
     }
 
+    /// The graph so far.
+    public func structure(outputs: [ValueID]) throws(RengaError) -> NetworkStructure {
+        try NetworkStructure(inputs: inputs, nodes: nodes, outputs: outputs)
+    }
+
     /// Makes the network with initial parameters. The builder stays usable.
     public func build(
         outputs: [ValueID], initialization: Initialization = .heFanIn, seed: UInt64 = 0
@@ -102,7 +107,7 @@ public struct NetworkBuilder: Sendable {
             throw RengaError(.notFound, "the initialization names '\(name)', which is no parameter of the network")
         }
         return try Network(
-            inputs: inputs, nodes: nodes, outputs: outputs, parameters: parameters, metadata: metadata)
+            structure: structure(outputs: outputs), parameters: parameters, metadata: metadata)
     }
 }
 
@@ -110,7 +115,7 @@ public struct NetworkBuilder: Sendable {
 
 extension NetworkBuilder {
     private func claim(_ name: String) throws(RengaError) {
-        try Network.checkName(name)
+        try NetworkStructure.checkName(name)
         guard !names.contains(name) else {
             throw RengaError(.invalidArgument, "the name '\(name)' is used twice")
         }
