@@ -26,13 +26,14 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CRengaAPI", path: "include"),
     .systemLibrary(name: "CLAPACKE", pkgConfig: "lapacke", providers: [.apt(["liblapacke-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CRengaKernels", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("omp5"), .linkedLibrary("m")]),
     .target(name: "RengaNetwork"),
 
     .target(name: "RengaArchitectures", dependencies: ["RengaNetwork"]),
     .target(name: "RengaRewrites", dependencies: ["RengaNetwork"]),
     .target(name: "RengaLinearAlgebra", dependencies: ["RengaNetwork", "CLAPACKE"]),
-    .target(name: "RengaData", dependencies: ["RengaNetwork", "CRengaKernels"]),
+    .target(name: "RengaData", dependencies: ["RengaNetwork", "RengaFormats", "CRengaKernels", "CZlib"]),
     .target(name: "RengaFormats", dependencies: ["RengaNetwork"]),
 
     .target(name: "RengaExecution", dependencies: ["RengaNetwork", "RengaRewrites", "CRengaKernels"]),
@@ -48,7 +49,7 @@ let package = Package(
     .testTarget(name: "RengaArchitecturesTests", dependencies: ["RengaArchitectures", "TestSupport"]),
     .testTarget(name: "RengaRewritesTests", dependencies: ["RengaRewrites", "RengaArchitectures", "TestSupport"]),
     .testTarget(name: "RengaLinearAlgebraTests", dependencies: ["RengaLinearAlgebra", "TestSupport"]),
-    .testTarget(name: "RengaDataTests", dependencies: ["RengaData", "TestSupport"]),
+    .testTarget(name: "RengaDataTests", dependencies: ["RengaData", "CZlib", "TestSupport"]),
     .testTarget(name: "RengaFormatsTests", dependencies: ["RengaFormats", "RengaArchitectures", "TestSupport"]),
     .testTarget(name: "RengaExecutionTests", dependencies: ["RengaExecution", "RengaArchitectures", "TestSupport"]),
     .testTarget(name: "RengaTrainingTests", dependencies: ["RengaTraining", "RengaArchitectures", "TestSupport"]),
