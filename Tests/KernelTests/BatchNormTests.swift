@@ -62,7 +62,7 @@ struct BatchNormCase {
         (arguments.running_mean, arguments.running_var) = (runningMean.pointer, runningVar.pointer)
         (arguments.epsilon, arguments.momentum, arguments.relu) = (epsilon, 0.1, relu ? 1 : 0)
         (arguments.dst, arguments.scratch) = (dst.pointer, scratch.pointer)
-        run(rk_batch_norm_train, arguments, threads: threads)
+        runStep(rk_batch_norm_train, arguments, threads: threads)
         assertIntact([x, g, b, r, dst, mean, rstd, runningMean, runningVar, scratch], "\(self)")
         return Forward(
             dst: dst.values, mean: mean.values, rstd: rstd.values, running: runningMean.values + runningVar.values)
@@ -86,7 +86,7 @@ struct BatchNormCase {
         arguments.dsrc = dsrc.pointer
         if add { arguments.dadd = dadd.pointer }
         (arguments.dgamma, arguments.dbeta, arguments.scratch) = (dgamma.pointer, dbeta.pointer, scratch.pointer)
-        run(rk_batch_norm_backward, arguments, threads: threads)
+        runStep(rk_batch_norm_backward, arguments, threads: threads)
         assertIntact([x, y, d, g, mean, rstd, dsrc, dadd, dgamma, dbeta, scratch], "\(self)")
         return Backward(
             dsrc: dsrc.values, dadd: dadd.values, dgamma: dgamma.values, dbeta: dbeta.values)
@@ -106,13 +106,13 @@ struct BatchNormCase {
         if affine { (prepare.gamma, prepare.beta) = (g.readable, b.readable) }
         (prepare.mean, prepare.`var`, prepare.epsilon) = (m.readable, v.readable, epsilon)
         (prepare.scale, prepare.shift, prepare.rstd) = (scale.pointer, shift.pointer, rstd.pointer)
-        run(rk_batch_norm_prepare, prepare, threads: threads)
+        runStep(rk_batch_norm_prepare, prepare, threads: threads)
         var arguments = rk_scale_shift_args()
         (arguments.isa, arguments.rows, arguments.c) = (isa, Int64(rows), Int64(c))
         (arguments.src, arguments.scale, arguments.shift) = (x.readable, scale.readable, shift.readable)
         if add { arguments.add = r.readable }
         (arguments.relu, arguments.dst) = (relu ? 1 : 0, dst.pointer)
-        run(rk_scale_shift, arguments, threads: threads)
+        runStep(rk_scale_shift, arguments, threads: threads)
         assertIntact([x, g, b, r, m, v, scale, shift, rstd, dst], "\(self)")
         return Forward(dst: dst.values, mean: mean, rstd: rstd.values, running: [])
     }

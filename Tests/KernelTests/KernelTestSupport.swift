@@ -106,7 +106,7 @@ func forEachSetAndTeam(_ body: (rk_isa, Int32, String) -> Void) {
 
 /// Runs one step on a team and returns what `rk_run` returned.
 @discardableResult
-func run<Arguments>(
+func runStep<Arguments>(
     _ function: @escaping @convention(c) (UnsafeRawPointer?, UnsafePointer<rk_team>?) -> Void,
     _ arguments: Arguments, threads: Int32 = 1
 ) -> Int32 {
