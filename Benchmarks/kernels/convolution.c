@@ -1,0 +1,156 @@
+/* convolution.c: times the convolution kernels layer by layer: ms, GFLOP/s of the direct method, and per cent of this machine's measured
+ * multiply-add peak at the same number of threads. Not here: whole networks, peers.
+ *
+ * Build and run from the top of the repository:
+ *   clang -O2 -std=gnu11 -fopenmp -fno-math-errno -ISources/CRengaKernels/include Benchmarks/kernels/convolution.c \
+ *     $(find Sources/CRengaKernels -name 'convolution*.c' -o -path Sources/CRengaKernels/'runtime*.c') -o /tmp/convolution-bench \
+ *     -l:libomp.so.5 -lm && /tmp/convolution-bench
+ * Arguments: [cifar|resnet|vgg|channels|linear|all] [threads] [isa: 1 generic, 2 avx2, 3 avx512].
+ * Figures are the best of several runs: the machine's own noise only ever adds. */
+#include "rk_convolution.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct layer {
+  const char *name;
+  int64_t n, size, c, k, filter, stride, pad;
+} layer;
+
+static const layer cifar[] = {
+    {"stem 3->16 @32 b128", 128, 32, 3, 16, 3, 1, 1},  {"16->16 @32 b128", 128, 32, 16, 16, 3, 1, 1},
+    {"16->32 s2 @32 b128", 128, 32, 16, 32, 3, 2, 1},  {"32->32 @16 b128", 128, 16, 32, 32, 3, 1, 1},
+    {"32->64 s2 @16 b128", 128, 16, 32, 64, 3, 2, 1},  {"64->64 @8 b128", 128, 8, 64, 64, 3, 1, 1},
+    {"1x1 16->32 s2 @32 b128", 128, 32, 16, 32, 1, 2, 0}, {"1x1 32->64 s2 @16 b128", 128, 16, 32, 64, 1, 2, 0},
+    {"16->16 @32 b4", 4, 32, 16, 16, 3, 1, 1},         {"64->64 @8 b4", 4, 8, 64, 64, 3, 1, 1},
+};
+static const layer resnet[] = {
+    {"7x7 s2 3->64 @224", 1, 224, 3, 64, 7, 2, 3},   {"1x1 64->256 @56", 1, 56, 64, 256, 1, 1, 0},
+    {"1x1 256->64 @56", 1, 56, 256, 64, 1, 1, 0},    {"3x3 64 @56", 1, 56, 64, 64, 3, 1, 1},
+    {"3x3 s2 128 @56", 1, 56, 128, 128, 3, 2, 1},    {"1x1 s2 256->512 @56", 1, 56, 256, 512, 1, 2, 0},
+    {"1x1 128->512 @28", 1, 28, 128, 512, 1, 1, 0},  {"1x1 512->128 @28", 1, 28, 512, 128, 1, 1, 0},
+    {"3x3 128 @28", 1, 28, 128, 128, 3, 1, 1},       {"3x3 s2 256 @28", 1, 28, 256, 256, 3, 2, 1},
+    {"1x1 256->1024 @14", 1, 14, 256, 1024, 1, 1, 0}, {"1x1 1024->256 @14", 1, 14, 1024, 256, 1, 1, 0},
+    {"3x3 256 @14", 1, 14, 256, 256, 3, 1, 1},       {"3x3 s2 512 @14", 1, 14, 512, 512, 3, 2, 1},
+    {"1x1 512->2048 @7", 1, 7, 512, 2048, 1, 1, 0},  {"1x1 2048->512 @7", 1, 7, 2048, 512, 1, 1, 0},
+    {"3x3 512 @7", 1, 7, 512, 512, 3, 1, 1},
+};
+static const layer vgg[] = {
+    {"3->64 @224", 1, 224, 3, 64, 3, 1, 1},     {"64->64 @224", 1, 224, 64, 64, 3, 1, 1},   {"64->128 @112", 1, 112, 64, 128, 3, 1, 1},
+    {"128->128 @112", 1, 112, 128, 128, 3, 1, 1}, {"128->256 @56", 1, 56, 128, 256, 3, 1, 1}, {"256->256 @56", 1, 56, 256, 256, 3, 1, 1},
+    {"256->512 @28", 1, 28, 256, 512, 3, 1, 1}, {"512->512 @28", 1, 28, 512, 512, 3, 1, 1}, {"512->512 @14", 1, 14, 512, 512, 3, 1, 1},
+};
+static const layer linear[] = {
+    {"64->10 b128", 128, 1, 64, 10, 1, 1, 0},       {"2048->1000 b1", 1, 1, 2048, 1000, 1, 1, 0},
+    {"4096->4096 b1", 1, 1, 4096, 4096, 1, 1, 0},   {"1024->1024 b128", 128, 1, 1024, 1024, 1, 1, 0},
+    {"4096->4096 b128", 128, 1, 4096, 4096, 1, 1, 0}, {"784->300 b128", 128, 1, 784, 300, 1, 1, 0},
+};
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static float *numbers(size_t count) {
+  float *values = rk_alloc((count ? count : 1) * sizeof(float));
+  if (!values) exit(1);
+  for (size_t i = 0; i < count; i++) values[i] = (float)((i * 2654435761u) % 1000) / 1000.0f - 0.5f;
+  return values;
+}
+
+/* The best time of one step among programs of `STEPS` of them: as in a network, one parallel region is shared by many steps. */
+#define STEPS 8
+static double seconds_of(rk_step_fn run, const void *args, int threads) {
+  rk_step steps[STEPS];
+  for (int i = 0; i < STEPS; i++) steps[i] = (rk_step){run, args};
+  double best = 1e9, spent = 0;
+  for (int i = 0; i < 3 || (spent < 0.25 && i < 400); i++) {
+    double start = now();
+    rk_run(steps, STEPS, threads, NULL, NULL);
+    double took = now() - start;
+    spent += took;
+    if (took / STEPS < best) best = took / STEPS;
+  }
+  return best;
+}
+
+/* The peak is that of a product whose operands stay in the first-level cache: 1x1, tiles of 14 pixels, 256 channels to 32. */
+static double peak(int threads, rk_isa isa) {
+  const rk_conv_shape shape = {.n = 1, .h = 14 * threads, .w = 140, .c = 256, .k = 32, .r = 1, .s = 1, .stride_h = 1, .stride_w = 1,
+                               .dilation_h = 1, .dilation_w = 1, .groups = 1, .oh = 14 * threads, .ow = 140};
+  rk_conv_plan plan;
+  if (rk_conv_plan_init(&plan, &shape, RK_CONV_FORWARD, RK_CONV_DIRECT, isa, threads) != 0) exit(1);
+  float *src = numbers((size_t)(shape.h * shape.w * 256)), *packed = numbers(plan.packed_floats), *dst = numbers((size_t)(shape.h * shape.w * 32));
+  rk_conv_forward_args args = {.plan = &plan, .src = src, .packed = packed, .dst = dst, .scratch = NULL};
+  double seconds = seconds_of(rk_conv_forward, &args, threads);
+  rk_free(src), rk_free(packed), rk_free(dst);
+  return 2.0 * 256 * 32 * (double)(shape.h * shape.w) / seconds / 1e9;
+}
+
+static void time_pass(const layer *layer, rk_conv_pass pass, rk_conv_algorithm algorithm, int threads, rk_isa isa, double peak) {
+  int64_t out = (layer->size + 2 * layer->pad - layer->filter) / layer->stride + 1;
+  const rk_conv_shape shape = {
+      .n = layer->n, .h = layer->size, .w = layer->size, .c = layer->c, .k = layer->k, .r = layer->filter, .s = layer->filter,
+      .stride_h = layer->stride, .stride_w = layer->stride, .pad_top = layer->pad, .pad_left = layer->pad, .pad_bottom = layer->pad,
+      .pad_right = layer->pad, .dilation_h = 1, .dilation_w = 1, .groups = 1, .oh = out, .ow = out};
+  rk_conv_plan plan;
+  if (rk_conv_plan_init(&plan, &shape, pass, algorithm, isa, threads) != 0) return;
+  size_t weights = (size_t)(shape.r * shape.s * shape.c * shape.k);
+  float *src = numbers((size_t)(shape.n * shape.h * shape.w * shape.c)), *dst = numbers((size_t)(shape.n * out * out * shape.k));
+  float *weight = numbers(weights), *packed = numbers(plan.packed_floats), *bias = numbers((size_t)shape.k);
+  float *scratch = numbers(plan.scratch_floats);
+  rk_conv_pack_args pack = {.plan = &plan, .weight = weight, .packed = packed};
+  double packing = pass == RK_CONV_BACKWARD_WEIGHT ? 0 : seconds_of(rk_conv_pack, &pack, threads), seconds = 0;
+  if (pass == RK_CONV_FORWARD) {
+    rk_conv_forward_args args = {.plan = &plan, .src = src, .packed = packed, .bias = bias, .activation = RK_ACTIVATION_RELU, .dst = dst,
+                                 .scratch = scratch};
+    seconds = seconds_of(rk_conv_forward, &args, threads);
+  } else if (pass == RK_CONV_BACKWARD_DATA) {
+    rk_conv_backward_data_args args = {.plan = &plan, .ddst = dst, .packed = packed, .dsrc = src, .scratch = scratch};
+    seconds = seconds_of(rk_conv_backward_data, &args, threads);
+  } else {
+    rk_conv_backward_weight_args args = {.plan = &plan, .src = src, .ddst = dst, .dweight = weight, .dbias = NULL, .scratch = scratch};
+    seconds = seconds_of(rk_conv_backward_weight, &args, threads);
+  }
+  static const char *const names[] = {"forward", "bwd-data", "bwd-weight"};
+  double work = 2.0 * (double)(shape.n * out * out) * (double)weights;
+  printf("%-24s %-10s %-12s %9.3f ms %7.1f GFLOP/s %5.1f %%  pack %7.3f ms\n", layer->name, names[pass],
+         rk_conv_algorithm_name(plan.algorithm), seconds * 1e3, work / seconds / 1e9, 100 * work / seconds / 1e9 / peak, packing * 1e3);
+  rk_free(src), rk_free(dst), rk_free(weight), rk_free(packed), rk_free(bias), rk_free(scratch);
+}
+
+static void time_layers(const layer *layers, size_t count, int passes, int threads, rk_isa isa) {
+  for (size_t i = 0; i < count; i++) {
+    double top = peak(threads, isa);
+    for (int pass = 0; pass < passes; pass++)
+      for (int algorithm = RK_CONV_DIRECT; algorithm <= RK_CONV_WINOGRAD_F4; algorithm++)
+        time_pass(&layers[i], (rk_conv_pass)pass, (rk_conv_algorithm)algorithm, threads, isa, top);
+  }
+}
+
+/* Odd widths, as pyramidal networks have: the time a multiply-add should rise with vectors, ceil(K / lanes), and with nothing else. */
+static void time_channels(int threads, rk_isa isa) {
+  for (int64_t c = 15; c <= 67; c++) {
+    char name[32];
+    snprintf(name, sizeof name, "%d->%d @16 b16", (int)c, (int)c);
+    const layer layer = {name, 16, 16, c, c, 3, 1, 1};
+    for (int pass = 0; pass < 3; pass++) time_pass(&layer, (rk_conv_pass)pass, RK_CONV_AUTO, threads, isa, peak(threads, isa));
+  }
+}
+
+int main(int argc, char **argv) {
+  const char *which = argc > 1 ? argv[1] : "all";
+  int threads = argc > 2 ? atoi(argv[2]) : 2, all = strcmp(which, "all") == 0;
+  rk_isa isa = argc > 3 ? (rk_isa)atoi(argv[3]) : rk_isa_best();
+  printf("%s, %d threads, peak %.1f GFLOP/s\n", rk_isa_name(isa), threads, peak(threads, isa));
+#define LAYERS(name, passes) \
+  if (all || strcmp(which, #name) == 0) time_layers(name, sizeof name / sizeof name[0], passes, threads, isa)
+  LAYERS(cifar, 3);
+  LAYERS(resnet, 1);
+  LAYERS(vgg, 1);
+  LAYERS(linear, 3);
+  if (all || strcmp(which, "channels") == 0) time_channels(threads, isa);
+  return 0;
+}
