@@ -81,7 +81,7 @@ static int prepare(const rk_conv_plan *plan, int64_t phase, direct *direct) {
   direct->rows_per_tile = 1;
   direct->band_floats = 0;
   direct->units = at->n * at->out_h * at->out_w;
-  if (direct->lines == 0) return 0;
+  if (direct->lines == 0 || direct->units == 0) return 0;
   int64_t most_pixels = direct->layout == LAYOUT_MATRIX ? (int64_t)kernels->tile_rows * (MOST_TILES / 2) : MOST_TILES;
   if (direct->layout == LAYOUT_MATRIX || direct->layout == LAYOUT_PATCHES) {
     int64_t floats = direct->layout == LAYOUT_MATRIX ? rk_min64(direct->lines, MOST_LINES) : direct->lines;
@@ -357,7 +357,7 @@ static void run_direct(const rk_conv_plan *plan, direct_run *run, const rk_team 
   run->scratch += plan->block[0] * team.tid;
   for (int64_t phase = 0; phase < rk_conv_phases(plan); phase++) {
     direct direct;
-    if (prepare(plan, phase, &direct) != 0 || direct.at.out_h * direct.at.out_w == 0) continue;
+    if (prepare(plan, phase, &direct) != 0 || direct.units == 0) continue;
     if (direct.lines == 0) {
       run_empty(&direct, run, &team);
       continue;

@@ -1,0 +1,71 @@
+// ConvolutionPlanTests: which plans exist: the ordered list, refusals, sizes that overflow.
+// Not here: results.
+import CRengaKernels
+import XCTest
+
+final class ConvolutionPlanTests: XCTestCase {
+    private func shape() throws -> rk_conv_shape {
+        try XCTUnwrap(rk_conv_shape(n: 2, h: 12, w: 12, c: 16, k: 32, r: 3, s: 3, pads: (1, 1, 1, 1)))
+    }
+
+    func testTheReferenceAlwaysApplies() throws {
+        for pass in convolutionPasses {
+            let plan = try XCTUnwrap(shape().plan(pass, RK_CONV_AUTO, RK_ISA_REFERENCE))
+            XCTAssertEqual(plan.algorithm, RK_CONV_REFERENCE)
+            XCTAssertEqual(plan.packed_floats, 0)
+            XCTAssertNotNil(try shape().plan(pass, RK_CONV_REFERENCE, fastSets.last ?? RK_ISA_REFERENCE))
+        }
+    }
+
+    func testAutoPicksAFastAlgorithm() throws {
+        for pass in convolutionPasses {
+            for isa in fastSets {
+                XCTAssertNotEqual(try XCTUnwrap(shape().plan(pass, RK_CONV_AUTO, isa)).algorithm, RK_CONV_REFERENCE)
+                XCTAssertNotNil(try shape().plan(pass, RK_CONV_DIRECT, isa))
+            }
+        }
+    }
+
+    func testForcedAlgorithmsThatDoNotApplyAreRefused() throws {
+        for pass in convolutionPasses {
+            XCTAssertNil(try shape().plan(pass, RK_CONV_DIRECT, RK_ISA_REFERENCE))
+            for isa in supportedSets {
+                XCTAssertNil(try shape().plan(pass, RK_CONV_DEPTHWISE, isa))
+                XCTAssertNil(try shape().plan(pass, rk_conv_algorithm(rawValue: 99), isa))
+                let strided = try XCTUnwrap(
+                    rk_conv_shape(h: 9, w: 9, c: 16, k: 16, r: 3, s: 3, stride: (2, 2), pads: (1, 1, 1, 1)))
+                XCTAssertNil(strided.plan(pass, RK_CONV_WINOGRAD_F2, isa))
+                XCTAssertNil(strided.plan(pass, RK_CONV_WINOGRAD_F4, isa))
+            }
+        }
+    }
+
+    func testUnsoundShapesAreRefused() throws {
+        let changes: [(inout rk_conv_shape) -> Void] = [
+            { $0.n = 0 }, { $0.h = 0 }, { $0.w = -1 }, { $0.c = 0 }, { $0.k = 0 }, { $0.r = 0 }, { $0.s = -3 },
+            { $0.stride_h = 0 }, { $0.stride_w = -1 }, { $0.dilation_h = 0 }, { $0.dilation_w = 0 },
+            { $0.pad_top = -1 },
+            { $0.pad_left = -1 }, { $0.pad_bottom = -1 }, { $0.pad_right = -1 }, { $0.groups = 0 }, { $0.groups = 3 },
+            { $0.oh += 1 }, { $0.ow -= 1 }, { $0.r = 20 }, { $0.n = 1 << 44 }, { $0.n = Int64.max },
+            { $0.c = Int64.max },
+            { $0.k = 1 << 60 }, { $0.pad_top = Int64.max }, { $0.dilation_h = Int64.max }, { $0.r = Int64.max },
+        ]
+        for (i, change) in changes.enumerated() {
+            var shape = try shape()
+            change(&shape)
+            for pass in convolutionPasses {
+                for isa in supportedSets { XCTAssertNil(shape.plan(pass, RK_CONV_AUTO, isa), "change \(i)") }
+            }
+        }
+        XCTAssertNil(try shape().plan(RK_CONV_FORWARD, RK_CONV_AUTO, RK_ISA_REFERENCE, threads: 0))
+        XCTAssertNil(
+            try shape().plan(RK_CONV_FORWARD, RK_CONV_AUTO, RK_ISA_REFERENCE, threads: Int32(RK_MAX_THREADS) + 1))
+    }
+
+    func testNames() {
+        let algorithms = [RK_CONV_AUTO, RK_CONV_REFERENCE, RK_CONV_DIRECT]
+        let names = Set(algorithms.map { String(cString: rk_conv_algorithm_name($0)) })
+        XCTAssertEqual(names.count, algorithms.count)
+        XCTAssertEqual(String(cString: rk_conv_algorithm_name(rk_conv_algorithm(rawValue: 99))), "unknown")
+    }
+}
