@@ -219,7 +219,7 @@ typedef struct renga_builder renga_builder;
 RENGA_API RENGA_MUST_CHECK renga_status renga_builder_create(renga_builder **out);
 /* Frees a builder. Networks made by it live on. */
 RENGA_API void renga_builder_free(renga_builder *builder);
-/* Adds an input of h x w x c; out_value (never negative) names it in later calls. name NULL = "input". Inputs come before layers. */
+/* Adds an input of h x w x c; out_value (from 0; -1 on failure) names it in later calls. name NULL = "input". Inputs come before layers. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_builder_add_input(renga_builder *builder, const char *name, int64_t h, int64_t w, int64_t c,
                                                                 int32_t *out_value);
 /* Adds a layer: op and attributes as renga_operators() lists them, e.g. "convolution", "channels=16,kernel=3,pad=1".
