@@ -1,6 +1,7 @@
 // Builder.swift: networks layer by layer.
 // Not here: operators and their attributes (RengaNetwork).
 // swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+
 import CRengaAPI
 import Renga
 import RengaNetwork

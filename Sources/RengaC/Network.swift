@@ -1,9 +1,15 @@
 // Network.swift: whole networks: made, loaded, saved, described, rewritten.
 // Not here: their numbers one by one (Parameters.swift), layer by layer (Builder.swift).
 // swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+
 import CRengaAPI
 import Renga
 import RengaNetwork
+
+@c @implementation
+public func renga_operators(_ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!) -> renga_status {
+    textOut(out_json, "out_json") { () throws(RengaError) in Listing.operators }
+}
 
 @c @implementation
 public func renga_network_clone(
@@ -23,23 +29,26 @@ public func renga_network_info_init(_ info: UnsafeMutablePointer<renga_network_i
 }
 
 @c @implementation
-public func renga_network_get_info(
-    _ network: OpaquePointer!, _ info: UnsafeMutablePointer<renga_network_info>!
+public func renga_network_fold_batch_norm(
+    _ network: OpaquePointer!, _ out: UnsafeMutablePointer<OpaquePointer?>!,
+    _ out_report: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
 ) -> renga_status {
     guarded { () throws(RengaError) in
-        try fill(info, "info") { () throws(RengaError) in
-            let network = try object(network, "network", as: NetworkObject.self).value
-            let shapes = try network.shapes(n: 1)
-            var info = renga_network_info()
-            info.parameters = Int64(network.trainableCount)
-            info.macs = Int64(network.macs(shapes))
-            info.layers = Int64(network.nodes.count)
-            info.inputs = Int32(network.inputs.count)
-            info.outputs = Int32(network.outputs.count)
-            // Both exist: a network has at least one input and one output.
-            if let first = shapes.first { info.input_shape = renga_shape(first) }
-            if let first = network.outputs.first { info.output_shape = renga_shape(shapes[first]) }
-            return info
+        out_report?.pointee = nil
+        let out = try cleared(out, "out")
+        let network = try object(network, "network", as: NetworkObject.self).value
+        let (folded, report) = try FoldBatchNorm.apply(network)
+        let handle = try makeHandle(try NetworkObject(folded))
+        guard let out_report else {
+            out.pointee = handle
+            return
+        }
+        do throws(RengaError) {
+            out_report.pointee = try copied(report.jsonText)
+            out.pointee = handle
+        } catch {
+            freeHandle(handle, as: NetworkObject.self)
+            throw error
         }
     }
 }

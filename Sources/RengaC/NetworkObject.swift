@@ -9,38 +9,21 @@ final class NetworkObject: HandleObject, @unchecked Sendable {
     static let handleName: StaticString = "renga_network"
     static let kind: UInt64 = 1
 
-    /// One parameter as C sees it: names never change while the network lives.
-    struct Entry {
-        let name: String
-        let namePointer: UnsafeMutablePointer<CChar>
-        let dimensions: [Int]
-    }
-
     private let lock = Lock()
     private var network: Network
-    /// In order of the layers.
-    let entries: [Entry]
+    /// The names of the parameters as C text, in their order; they never change while the network lives.
+    private let names: CTexts
 
     init(_ network: Network) throws(RengaError) {
         self.network = network
-        var entries: [Entry] = []
-        do {
-            for (name, dimensions) in try network.parameterList() {
-                entries.append(Entry(name: name, namePointer: try copied(name), dimensions: dimensions))
-            }
-        } catch {
-            for entry in entries { free(entry.namePointer) }
-            throw error
-        }
-        self.entries = entries
-    }
-
-    deinit {
-        for entry in entries { free(entry.namePointer) }
+        names = try CTexts(network.parameterNames)
     }
 
     /// The network as it stands now.
     var value: Network { lock.held { network } }
+
+    /// The name of parameter `index`, borrowed; `index` must be one.
+    func parameterName(_ index: Int) -> UnsafePointer<CChar> { names[index] }
 
     /// Changes the network by one of its own operations, which leave it as it was where they fail.
     func change(_ body: (inout Network) throws(RengaError) -> Void) throws(RengaError) {
@@ -48,16 +31,20 @@ final class NetworkObject: HandleObject, @unchecked Sendable {
     }
 }
 
-extension Network {
-    /// Full names and dimensions of all parameters, in order of the layers.
-    fileprivate func parameterList() throws(RengaError) -> [(name: String, dimensions: [Int])] {
-        let shapes = try shapes(n: 1)
-        var list: [(String, [Int])] = []
-        for index in nodes.indices {
-            for (name, spec) in try parameterSpecs(ofNode: index, shapes: shapes) {
-                list.append((name, spec.dimensions))
-            }
-        }
-        return list
+/// Texts that C borrows: they stay where they are as long as this lives.
+final class CTexts: @unchecked Sendable {
+    private var pointers: [UnsafeMutablePointer<CChar>] = []
+
+    init(_ texts: [String]) throws(RengaError) {
+        pointers.reserveCapacity(texts.count)
+        for text in texts { pointers.append(try copied(text)) }
     }
+
+    deinit {
+        for pointer in pointers { free(pointer) }
+    }
+
+    var count: Int { pointers.count }
+
+    subscript(_ index: Int) -> UnsafePointer<CChar> { UnsafePointer(pointers[index]) }
 }

@@ -1,6 +1,7 @@
 // Parameters.swift: the numbers and the metadata of a network, one by one.
 // Not here: whole networks (Network.swift).
 // swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+
 import CRengaAPI
 import Glibc
 import Renga
@@ -12,7 +13,7 @@ public func renga_network_parameter_count(
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let out = try zeroed(out_count, "out_count")
-        out.pointee = Int64(try object(network, "network", as: NetworkObject.self).entries.count)
+        out.pointee = Int64(try object(network, "network", as: NetworkObject.self).value.parameterNames.count)
     }
 }
 
@@ -26,15 +27,18 @@ public func renga_network_parameter_info(
         let rank = try zeroed(out_rank, "out_rank")
         let dimensions = try required(out_dimensions, "out_dimensions")
         for axis in 0..<Int(RENGA_MAX_RANK) { dimensions[axis] = 0 }
-        let entries = try object(network, "network", as: NetworkObject.self).entries
-        guard !entries.isEmpty else { throw RengaError(.invalidArgument, "index: the network has no parameters") }
-        let entry = entries[try number(index, "index", in: 0...entries.count - 1)]
-        guard entry.dimensions.count <= Int(RENGA_MAX_RANK) else {
-            throw RengaError(.internalFault, "parameter '\(entry.name)' has \(entry.dimensions.count) dimensions")
+        let network = try object(network, "network", as: NetworkObject.self)
+        let value = network.value
+        let names = value.parameterNames
+        guard !names.isEmpty else { throw RengaError(.invalidArgument, "index: the network has no parameters") }
+        let index = try number(index, "index", in: 0...names.count - 1)
+        guard let extents = value.parameters[names[index]]?.tensor.dimensions, extents.count <= Int(RENGA_MAX_RANK)
+        else {
+            throw RengaError(.internalFault, "parameter '\(names[index])' has no dimensions that C could hold")
         }
-        for (axis, extent) in entry.dimensions.enumerated() { dimensions[axis] = Int64(extent) }
-        rank.pointee = Int32(entry.dimensions.count)
-        name.pointee = UnsafePointer(entry.namePointer)
+        for (axis, extent) in extents.enumerated() { dimensions[axis] = Int64(extent) }
+        rank.pointee = Int32(extents.count)
+        name.pointee = network.parameterName(index)
     }
 }
 
