@@ -51,6 +51,13 @@ public struct AttributeReader: Sendable {
     /// Whether the caller gave this option, rather than leaving it at its default.
     public func isGiven(_ name: String) -> Bool { given[name] != nil }
 
+    /// All options that have a value, given or default, in text form.
+    public var effective: Attributes {
+        var effective: Attributes = [:]
+        for spec in specs { effective[spec.name] = text(spec.name)?.text }
+        return effective
+    }
+
     /// The value of an integer option.
     public func integer(_ name: String) throws(RengaError) -> Int {
         guard case .integer(let value) = try value(name) else { throw wrongKind(name) }
@@ -81,21 +88,27 @@ public struct AttributeReader: Sendable {
         return value
     }
 
-    /// The given value, else the default, else that of the option which the default names.
     private func value(_ name: String) throws(RengaError) -> AttributeValue {
+        guard let (text, spec) = text(name) else {
+            let words = specs.first { $0.name == name }?.kind.words ?? "unknown"
+            throw RengaError(.invalidArgument, "\(owner): option '\(name)' must be given (\(words))")
+        }
+        guard let value = AttributeValue(text, spec.kind) else { throw wrongKind(name) }
+        return value
+    }
+
+    /// The given text, else the default, else what the option has that the default names; nil where nothing is given.
+    private func text(_ name: String) -> (text: String, spec: AttributeSpec)? {
         var name = name
         // Each hop leads to another specification, so there are at most as many as there are specifications.
         for _ in specs.indices {
-            guard let spec = specs.first(where: { $0.name == name }) else { break }
-            if let text = given[name] ?? spec.defaultText {
-                if let value = AttributeValue(text, spec.kind) { return value }
-                name = text
-            } else {
-                throw RengaError(
-                    .invalidArgument, "\(owner): option '\(name)' must be given (\(spec.kind.words))")
+            guard let spec = specs.first(where: { $0.name == name }), let text = given[name] ?? spec.defaultText else {
+                return nil
             }
+            guard AttributeValue(text, spec.kind) == nil else { return (text, spec) }
+            name = text
         }
-        throw wrongKind(name)
+        return nil
     }
 
     private func wrongKind(_ name: String) -> RengaError {

@@ -75,6 +75,13 @@ extension JSON: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, Expressibl
     }
 }
 
+extension JSON {
+    /// Texts by name, sorted by name.
+    package static func texts(_ texts: [String: String]) -> JSON {
+        .object(texts.sorted { $0.key < $1.key }.map { Member($0.key, .text($0.value)) })
+    }
+}
+
 // MARK: - Writing
 
 extension JSON: CustomStringConvertible {

@@ -148,13 +148,6 @@ extension NetworkDescription {
     }
 }
 
-extension JSON {
-    /// Texts by name, sorted by name.
-    fileprivate static func texts(_ texts: [String: String]) -> JSON {
-        .object(texts.sorted { $0.key < $1.key }.map { Member($0.key, .text($0.value)) })
-    }
-}
-
 /// The values read so far, by name.
 private struct ValueNames {
     private var ids: [String: ValueID] = [:]
