@@ -69,7 +69,7 @@ final class IDXTests: XCTestCase {
                 XCTAssert((4...9).contains(index), "byte \(index)")
                 XCTAssertEqual(bytes(set), pixels)
             } catch {
-                XCTAssertEqual((error as? RengaError)?.status, .corruptData, "\(error)")
+                XCTAssertEqual(error.status, .corruptData, error.message)
             }
         }
     }
