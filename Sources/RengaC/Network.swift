@@ -8,7 +8,7 @@ import RengaNetwork
 
 @c @implementation
 public func renga_operators(_ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!) -> renga_status {
-    textOut(out_json, "out_json") { () throws(RengaError) in Listing.operators }
+    textOut(out_json, "out_json") { () throws(RengaError) in OperatorTable.listJSONText }
 }
 
 @c @implementation

@@ -16,7 +16,7 @@ extension AttributeSpec {
             (word, minimum, maximum) = ("integer", .integer(bounds.lowerBound), .integer(bounds.upperBound))
         case .number(let bounds):
             (word, minimum, maximum) = ("number", .number(bounds.lowerBound), .number(bounds.upperBound))
-        case .flag: word = "flag"
+        case .flag: (word, choices) = ("flag", ["yes", "no"])
         case .choice(let words): (word, choices) = ("choice", .list(words.map { .text($0) }))
         case .size: word = "size"
         }
