@@ -135,16 +135,28 @@ static int shorten_blocktime(void) {
   return previous;
 }
 
+/* The sanitizer does not see inside libomp: where a region begins and ends is told to it. */
+#if __has_feature(thread_sanitizer)
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+static void hand_over(void *to) { __tsan_release(to); }
+static void take_over(void *from) { __tsan_acquire(from); }
+#else
+static inline void hand_over(void *to) { (void)to; }
+static inline void take_over(void *from) { (void)from; }
+#endif
+
 static void run_team(program *all, int32_t threads) {
   int blocktime = shorten_blocktime();
-#pragma omp parallel num_threads(threads)
+  hand_over(all);
+#pragma omp parallel num_threads(threads) firstprivate(all)
   {
+    take_over(all);
     rk_team team = {.tid = omp_get_thread_num(), .nth = omp_get_num_threads(), .barrier = &all->shared};
     run_steps(all, &team);
-#if __has_feature(thread_sanitizer)
-    rk_team_barrier(&team); /* the end of the region is invisible to the sanitizer, ours is not */
-#endif
+    hand_over(all);
   }
+  take_over(all);
   if (blocktime >= 0) kmp_set_blocktime(blocktime);
 }
 

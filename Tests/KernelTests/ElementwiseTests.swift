@@ -199,6 +199,7 @@ final class ElementwiseTests: XCTestCase {
             accumulate: before == nil ? 0 : 1, dst: y.pointer)
         runStep(rk_dropout, arguments, threads: threads)
         assertIntact([x, y])
+        assertIntact([k, t])
         return y.values
     }
 

@@ -53,6 +53,7 @@ final class ImageTests: XCTestCase {
                             runStep(rk_image_import, arguments, threads: threads)
                             assertClose(dst.values, expected, 1e-6, "\(shape) layout \(layout) element \(element)")
                             assertIntact([f, m, s, dst])
+                            assertIntact([b])
                         }
                     }
                 }
@@ -110,7 +111,8 @@ final class ImageTests: XCTestCase {
                         assertClose(
                             dst.values, expected, 1e-6, "\(h)x\(w)x\(c) pad \(pad) top \(top) left \(left) flip \(flip)"
                         )
-                        XCTAssertTrue(dst.isIntact && b.isIntact)
+                        assertIntact([dst, m, s])
+                        assertIntact([b])
                     }
                 }
             }

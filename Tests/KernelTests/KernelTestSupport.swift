@@ -160,6 +160,7 @@ func assertSameBits(
     if !same { XCTFail("\(what()): not the same bits", file: file, line: line) }
 }
 
+/// Also what keeps buffers alive until here: ask it of every buffer that a step was given a pointer to.
 func assertIntact<Element>(
     _ buffers: [Guarded<Element>], _ what: @autoclosure () -> String = "",
     file: StaticString = #filePath, line: UInt = #line

@@ -30,6 +30,7 @@ final class OptimizerTests: XCTestCase {
             runStep(rk_sgd, arguments, threads: threads)
         }
         assertIntact([parameter, velocity, rate, scale] + gradients)
+        assertIntact([held])
         return parameter.values + velocity.values
     }
 
@@ -47,8 +48,10 @@ final class OptimizerTests: XCTestCase {
                 parameter: parameter.pointer, first: first.pointer, second: second.pointer, rate: rate.readable,
                 gradient_scale: nil, step: step.readable, beta1: 0.9, beta2: 0.999, epsilon: 1e-8)
             runStep(rk_adamw, arguments, threads: threads)
+            assertIntact([step])
         }
         assertIntact([parameter, first, second, rate] + gradients)
+        assertIntact([held])
         return parameter.values + first.values + second.values
     }
 
@@ -112,6 +115,8 @@ final class OptimizerTests: XCTestCase {
             runStep(rk_adamw, adam)
             // The first step moves by the rate, whatever the gradient's size: p = 2 (1 - 0.1 * 0.5) - 0.1
             assertClose(q.values + m.values + s.values, [1.8, 0.1, 0.01], 1e-6, isa.label)
+            assertIntact([p, v, g, rate, q, m, s])
+            XCTAssertTrue(range.isIntact && t.isIntact)
         }
     }
 

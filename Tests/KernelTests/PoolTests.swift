@@ -215,14 +215,15 @@ final class PoolTests: XCTestCase {
                     assertIntact([x, y, d, dx], "\(name) \(one)")
                 }
             }
-            let reference = Floats(count: n * c, repeating: .nan)
+            let (x, reference) = (Floats(one.src), Floats(count: n * c, repeating: .nan))
             runStep(
                 rk_global_average,
                 rk_global_average_args(
                     isa: RK_ISA_REFERENCE, n: Int64(n), pixels: Int64(h * w), c: Int64(c),
-                    src: Floats(one.src).readable,
+                    src: x.readable,
                     dst: reference.pointer))
             assertClose(reference.values, twin, 1e-6, "twin \(one)")
+            assertIntact([x, reference])
         }
     }
 }
