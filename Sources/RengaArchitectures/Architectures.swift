@@ -19,7 +19,7 @@ public enum Architectures {
     }
 
     /// Makes a network of a family with initial parameters; the same seed gives the same bits on every machine.
-    /// Its metadata names the family and all options ("architecture", "architecture_options").
+    /// Its metadata names the family and all options ("renga.architecture", "renga.options").
     /// Errors: `notFound` (unknown family or option), `invalidArgument` (an option's value; the sentence names it with its bounds).
     public static func make(
         _ name: String, options: Attributes = [:], seed: UInt64 = 0
@@ -47,8 +47,8 @@ public enum Architectures {
             throw RengaError(error.status, prefix + error.message)
         }
         let all = reader.effective.merging(blueprint.resolved) { $1 }
-        blueprint.builder.metadata["architecture"] = family.name
-        blueprint.builder.metadata["architecture_options"] =
+        blueprint.builder.metadata["renga.architecture"] = family.name
+        blueprint.builder.metadata["renga.options"] =
             all.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
         return blueprint
     }

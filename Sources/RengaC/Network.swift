@@ -12,6 +12,23 @@ public func renga_operators(_ out_json: UnsafeMutablePointer<UnsafeMutablePointe
 }
 
 @c @implementation
+public func renga_architectures(_ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!) -> renga_status {
+    textOut(out_json, "out_json") { () throws(RengaError) in try Architectures.listJSONText() }
+}
+
+@c @implementation
+public func renga_network_create(
+    _ architecture: UnsafePointer<CChar>!, _ options: UnsafePointer<CChar>!, _ seed: UInt64,
+    _ out: UnsafeMutablePointer<OpaquePointer?>!
+) -> renga_status {
+    networkOut(out) { () throws(RengaError) in
+        let architecture = try text(architecture, "architecture")
+        let options = try Attributes(text: try optionalText(options, "options") ?? "")
+        return try Architectures.make(architecture, options: options, seed: seed)
+    }
+}
+
+@c @implementation
 public func renga_network_clone(
     _ network: OpaquePointer!, _ out: UnsafeMutablePointer<OpaquePointer?>!
 ) -> renga_status {
@@ -26,6 +43,43 @@ public func renga_network_free(_ network: OpaquePointer!) {
 @c @implementation
 public func renga_network_info_init(_ info: UnsafeMutablePointer<renga_network_info>!, _ size: Int) {
     prepare(info, size: size, defaults: renga_network_info())
+}
+
+@c @implementation
+public func renga_network_get_info(
+    _ network: OpaquePointer!, _ info: UnsafeMutablePointer<renga_network_info>!
+) -> renga_status {
+    guarded { () throws(RengaError) in
+        try fill(info, "info") { () throws(RengaError) in
+            let summary = try NetworkSummary(try object(network, "network", as: NetworkObject.self).value)
+            var info = renga_network_info()
+            info.parameters = Int64(summary.parameters)
+            info.macs = Int64(summary.macs)
+            info.layers = Int64(summary.layers.count)
+            info.inputs = Int32(summary.inputs.count)
+            info.outputs = Int32(summary.outputs.count)
+            // Both exist: a network has at least one input and one output.
+            if let first = summary.inputs.first { info.input_shape = renga_shape(first.shape) }
+            if let first = summary.outputs.first { info.output_shape = renga_shape(first.shape) }
+            return info
+        }
+    }
+}
+
+@c @implementation
+public func renga_network_describe(
+    _ network: OpaquePointer!, _ form: Int32, _ out_text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+) -> renga_status {
+    textOut(out_text, "out_text") { () throws(RengaError) in
+        let summary = try NetworkSummary(try object(network, "network", as: NetworkObject.self).value)
+        return switch form {
+        case Int32(RENGA_DESCRIPTION_TEXT.rawValue): summary.text
+        case Int32(RENGA_DESCRIPTION_JSON.rawValue): summary.jsonText
+        case Int32(RENGA_DESCRIPTION_DOT.rawValue): summary.dot
+        default:
+            throw RengaError(.invalidArgument, "form is \(form); expected 0 (text), 1 (JSON) or 2 (Graphviz)")
+        }
+    }
 }
 
 @c @implementation

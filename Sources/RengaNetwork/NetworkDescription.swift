@@ -5,7 +5,7 @@
 ///
 ///     {"format": "renga-network", "version": 1, "inputs": [{"name": "input", "h": 32, "w": 32, "c": 3}],
 ///      "nodes": [{"name": "fc", "op": "linear", "attributes": {"channels": "10"}, "inputs": ["pool"]}, …],
-///      "outputs": ["fc"], "metadata": {"architecture": "resnet", …}}
+///      "outputs": ["fc"], "metadata": {"renga.architecture": "resnet", …}}
 public struct NetworkDescription: Sendable {
     /// The version that this library writes, and the newest that it reads.
     public static let version = 1

@@ -156,7 +156,7 @@ extension Arity {
     }
 
     /// "1", "2 to 64": the middle of "expected … inputs".
-    package var words: String {
+    var words: String {
         switch self {
         case .exactly(let count): "\(count)"
         case .atLeast(let count): "\(count) to \(Network.mostInputs)"
