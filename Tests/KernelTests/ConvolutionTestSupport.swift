@@ -110,7 +110,7 @@ struct ConvolutionCase {
         let scratch = Floats(count: plan.pointee.scratch_floats, repeating: .nan)
         let packed = Floats(count: plan.pointee.packed_floats, repeating: .nan)
         if plan.pointee.packed_floats > 0 {
-            KernelTests.run(
+            runStep(
                 rk_conv_pack, rk_conv_pack_args(plan: plan, weight: weights.readable, packed: packed.pointer),
                 threads: team)
         }
@@ -136,7 +136,7 @@ struct ConvolutionCase {
         let (bias, add, slope) = (
             Floats(self.bias, misaligned: true), Floats(addToOutput, misaligned: true), Floats(self.slope)
         )
-        KernelTests.run(
+        runStep(
             rk_conv_forward,
             rk_conv_forward_args(
                 plan: plan, src: source.readable, packed: packed.readable, bias: epilogue.bias ? bias.readable : nil,
@@ -156,7 +156,7 @@ struct ConvolutionCase {
             ? Floats(addToSource, misaligned: true)
             : Floats(count: shape.sourceCount, repeating: .nan, misaligned: true)
         let add = Floats(addToSource, misaligned: true)
-        KernelTests.run(
+        runStep(
             rk_conv_backward_data,
             rk_conv_backward_data_args(
                 plan: plan, ddst: gradient.readable, packed: packed.readable,
@@ -170,7 +170,7 @@ struct ConvolutionCase {
         let (source, gradient) = (Floats(src, misaligned: true), Floats(ddst, misaligned: true))
         let dweight = Floats(count: shape.weightCount, repeating: .nan, misaligned: true)
         let dbias = Floats(count: Int(shape.k), repeating: .nan, misaligned: true)
-        KernelTests.run(
+        runStep(
             rk_conv_backward_weight,
             rk_conv_backward_weight_args(
                 plan: plan, src: source.readable, ddst: gradient.readable, dweight: dweight.pointer,
