@@ -1,0 +1,102 @@
+"""NumPy arrays across the border: which go as they are, which are converted once, and which are refused.
+
+The rule for images: f32 and u8, C-contiguous, native byte order: the library reads the array's own memory. Other floats become f32, other
+strides and byte orders are copied, once. Other integers and booleans are refused: u8 means pixels (normalised by the network), f32 means
+values (taken as they are), and a guess would be wrong half of the time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _abi
+from ._errors import InvalidArgument, ShapeMismatch
+
+F32Array = npt.NDArray[np.float32]
+I32Array = npt.NDArray[np.int32]
+I64Array = npt.NDArray[np.int64]
+ImageArray = Union[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
+
+_LAYOUTS = {"nhwc": _abi.NHWC, "nchw": _abi.NCHW}
+
+
+def layout_code(layout: str) -> int:
+    """The number of a layout's name."""
+    try:
+        return _LAYOUTS[layout.lower()]
+    except (KeyError, AttributeError):
+        raise InvalidArgument(f"layout is {layout!r}; known: 'nhwc', 'nchw'") from None
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """`[64,28,28,1]`."""
+    return "[" + ",".join(str(extent) for extent in shape) + "]"
+
+
+def as_images(x: npt.ArrayLike, name: str = "x") -> npt.NDArray[Any]:
+    """`x` as f32 or u8, C-contiguous: the same memory where it already is, one conversion where a rule allows it."""
+    array = np.asarray(x)
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if array.dtype.kind == "f":
+        return np.ascontiguousarray(array, dtype=np.float32)
+    raise InvalidArgument(
+        f"{name} has dtype {array.dtype}; pass uint8 for pixels (0 to 255, normalised by the network) or float32 for values taken as they are"
+    )
+
+
+def as_batch(x: npt.ArrayLike, name: str = "x") -> npt.NDArray[Any]:
+    """`as_images` with four axes: `[N,C]` is taken as `[N,1,1,C]`; anything but 2 or 4 axes is refused."""
+    array = as_images(x, name)
+    if array.ndim == 4:
+        return array
+    if array.ndim == 2:
+        return array.reshape(array.shape[0], 1, 1, array.shape[1])
+    hint = f": add a batch axis with {name}[None]" if array.ndim == 3 else ""
+    raise ShapeMismatch(f"{name} has shape {shape_text(array.shape)}; expected four axes, [N,H,W,C]{hint}")
+
+
+def pointer(array: npt.NDArray[Any], offset_items: int = 0) -> ctypes.c_void_p:
+    """The address of an array's element. The caller keeps the array alive during the call."""
+    return ctypes.c_void_p(array.ctypes.data + offset_items * array.itemsize)
+
+
+def source(array: npt.NDArray[Any], layout: int, begin: int = 0, count: int | None = None) -> _abi.Source:
+    """Images [begin, begin + count) of a C-contiguous batch of rank 4, described for the library. Borrows `array`."""
+    n = array.shape[0] - begin if count is None else count
+    a, b, c = array.shape[1:]
+    h, w, channels = (a, b, c) if layout == _abi.NHWC else (b, c, a)
+    return _abi.Source(
+        data=pointer(array, begin * a * b * c),
+        shape=_abi.Shape(n, h, w, channels),
+        element=_abi.U8 if array.dtype == np.uint8 else _abi.F32,
+        layout=layout,
+    )
+
+
+def as_labels(y: npt.ArrayLike, n: int, name: str = "labels") -> I32Array:
+    """`n` labels as int32, C-contiguous; any integer type that fits is converted, anything else refused."""
+    array = np.asarray(y)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.dtype.kind not in "iu":
+        raise InvalidArgument(f"{name} has dtype {array.dtype}; expected integers, one class number an image")
+    if array.shape != (n,):
+        raise ShapeMismatch(f"{name} has shape {shape_text(array.shape)}; expected [{n}], one label an image")
+    bounds = np.iinfo(np.int32)
+    if array.size and (int(array.min()) < bounds.min or int(array.max()) > bounds.max):
+        raise InvalidArgument(f"{name} holds numbers beyond 32 bits")
+    return np.ascontiguousarray(array, dtype=np.int32)
+
+
+def check_out(out: Any, shape: tuple[int, ...]) -> F32Array:
+    """`out` if the library can write its answers there directly; never a copy."""
+    if not isinstance(out, np.ndarray) or out.dtype != np.float32 or not out.flags.c_contiguous or not out.flags.writeable:
+        raise InvalidArgument("out must be a writable, C-contiguous float32 array")
+    if out.shape != shape:
+        raise ShapeMismatch(f"out has shape {shape_text(out.shape)}; expected {shape_text(shape)}")
+    return out

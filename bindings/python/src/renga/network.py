@@ -1,0 +1,270 @@
+"""A network as a value: made from an architecture, loaded, inspected, changed, saved.
+
+Not here: running it (session.py), training it (trainer.py), building it layer by layer (builder.py).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _abi
+from ._arrays import F32Array, pointer, shape_text
+from ._errors import InvalidArgument, NotFound, ShapeMismatch
+from ._handle import Handle
+from ._library import call, call_json, call_text, encode, encode_path, library, take_text
+from ._options import MAX_SEED, OptionValue, options_text, whole
+
+
+@dataclass(frozen=True)
+class NetworkInfo:
+    """Numbers of a network for one image at its own size. Shapes are `(H, W, C)`."""
+
+    parameters: int  #: trainable numbers (running statistics not counted)
+    macs: int  #: multiply-accumulates for one image
+    layers: int  #: operators
+    inputs: int
+    outputs: int
+    input_shape: tuple[int, int, int]
+    output_shape: tuple[int, int, int]
+
+
+def architectures() -> list[dict[str, Any]]:
+    """The architectures, each with `name`, `documentation` and `options` (name, kind, default, bounds or choices, documentation)."""
+    return list(call_json("renga_architectures")["architectures"])
+
+
+class Network(Handle):
+    """A network: operators in topological order plus named parameters. It never runs by itself.
+
+    Threads: as `Handle`. Sessions and trainers made from a network are independent of it.
+    """
+
+    _free_function = "renga_network_free"
+    _noun = "network"
+
+    @classmethod
+    def create(cls, architecture: str, *, seed: int = 0, **options: OptionValue) -> Network:
+        """Makes a network of a known architecture with initial weights.
+
+        `Network.create("resnet", depth=20, classes=10, input=(32, 32, 3))`; `renga.architectures()` lists names and options.
+        The same seed gives the same bits on every machine. Raises `NotFound`, `InvalidArgument`.
+        """
+        return cls.create_from_text(architecture, options_text(options), seed=seed)
+
+    @classmethod
+    def create_from_text(cls, architecture: str, options: str = "", *, seed: int = 0) -> Network:
+        """`create` with options in the library's text form, `"depth=20,classes=10"`."""
+        seed = whole(seed, "seed", 0, MAX_SEED)
+        out = ctypes.c_void_p()
+        text = encode(options, "options") if options else None
+        call("renga_network_create", encode(architecture, "architecture"), text, seed, ctypes.byref(out))
+        return cls._wrap(out)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Network:
+        """Loads a network file; all or nothing. Raises `FileError`, `CorruptData`, `Unsupported`."""
+        out = ctypes.c_void_p()
+        call("renga_network_load", encode_path(path), ctypes.byref(out))
+        return cls._wrap(out)
+
+    @classmethod
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> Network:
+        """Loads a network file's contents from memory, without copying; `data` is read during the call only."""
+        view = np.frombuffer(data, dtype=np.uint8)
+        out = ctypes.c_void_p()
+        call("renga_network_load_memory", pointer(view), view.nbytes, ctypes.byref(out))
+        return cls._wrap(out)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Saves: written beside, synced, renamed over `path`. On failure a file that stood there is untouched."""
+        with self._in_use() as handle:
+            call("renga_network_save", handle, encode_path(path))
+
+    def to_bytes(self) -> bytes:
+        """What `save` would write."""
+        with tempfile.TemporaryDirectory(prefix="renga-") as folder:
+            path = Path(folder) / "network"
+            self.save(path)
+            return path.read_bytes()
+
+    def copy(self) -> Network:
+        """A network of the same contents."""
+        out = ctypes.c_void_p()
+        with self._in_use() as handle:
+            call("renga_network_clone", handle, ctypes.byref(out))
+        return self._wrap(out)
+
+    __copy__ = copy
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Network:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, tuple[bytes]]:
+        return (Network.from_bytes, (self.to_bytes(),))
+
+    @property
+    def info(self) -> NetworkInfo:
+        """Parameters, MACs, layers and shapes."""
+        raw = _abi.NetworkInfo()
+        library().renga_network_info_init(ctypes.byref(raw))
+        with self._in_use() as handle:
+            call("renga_network_get_info", handle, ctypes.byref(raw))
+        return NetworkInfo(
+            raw.parameters,
+            raw.macs,
+            raw.layers,
+            raw.inputs,
+            raw.outputs,
+            raw.input_shape.as_tuple()[1:],
+            raw.output_shape.as_tuple()[1:],
+        )
+
+    def describe(self, form: str = "text") -> str:
+        """A table for people (`"text"`), the same as JSON (`"json"`), or a drawing for Graphviz (`"dot"`)."""
+        forms = {"text": _abi.DESCRIPTION_TEXT, "json": _abi.DESCRIPTION_JSON, "dot": _abi.DESCRIPTION_DOT}
+        if form not in forms:
+            raise InvalidArgument(f"form is {form!r}; known: {', '.join(forms)}")
+        with self._in_use() as handle:
+            return call_text("renga_network_describe", handle, forms[form])
+
+    def description(self) -> dict[str, Any]:
+        """`describe("json")`, parsed."""
+        return dict(json.loads(self.describe("json")))
+
+    @property
+    def parameters(self) -> Parameters:
+        """The tensors by name, running statistics included; setting an item changes the network."""
+        return Parameters(self)
+
+    @property
+    def metadata(self) -> Metadata:
+        """Free-form text by key that travels with the network."""
+        return Metadata(self)
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the classes (metadata `renga.classes`); empty when the network carries none."""
+        text = self.metadata.get("renga.classes")
+        return [str(name) for name in json.loads(text)] if text else []
+
+    @class_names.setter
+    def class_names(self, names: list[str]) -> None:
+        if names:
+            self.metadata["renga.classes"] = json.dumps(list(names), ensure_ascii=False)
+        else:
+            self.metadata.pop("renga.classes", None)
+
+    def fold_batch_norm(self) -> tuple[Network, dict[str, Any]]:
+        """A network with every batch norm folded that can be, and what was done. This one stays as it is."""
+        out, report = ctypes.c_void_p(), ctypes.c_void_p()
+        with self._in_use() as handle:
+            call("renga_network_fold_batch_norm", handle, ctypes.byref(out), ctypes.byref(report))
+        text = take_text(report)
+        return self._wrap(out), json.loads(text) if text else {}
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return "<renga.Network closed>"
+        info = self.info
+        return f"<renga.Network {info.input_shape} -> {info.output_shape}, {info.layers} layers, {info.parameters:,} parameters>"
+
+
+class Parameters(Mapping[str, F32Array]):
+    """A network's tensors by name, in the order of its layers. Keeps the network alive.
+
+    Getting gives a copy that the caller owns: f32, convolution `[R,S,C/G,K]`, linear `[C,K]`, per channel `[C]`. Setting copies in.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name -> dimensions, without the values."""
+        count = ctypes.c_int64()
+        found: dict[str, tuple[int, ...]] = {}
+        with self._network._in_use() as handle:
+            call("renga_network_parameter_count", handle, ctypes.byref(count))
+            for index in range(count.value):
+                name, dimensions, rank = ctypes.c_char_p(), (ctypes.c_int64 * 4)(), ctypes.c_int32()
+                call("renga_network_parameter_info", handle, index, ctypes.byref(name), dimensions, ctypes.byref(rank))
+                found[(name.value or b"").decode("utf-8", "replace")] = tuple(dimensions[: rank.value])
+        return found
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        shapes = self.shapes()
+        if name not in shapes:
+            raise NotFound(f"the network has no parameter {name!r}; known: {', '.join(shapes)}")
+        return shapes[name]
+
+    def __getitem__(self, name: str) -> F32Array:
+        values = np.empty(self._shape(name), dtype=np.float32)
+        with self._network._in_use() as handle:
+            call("renga_network_get_parameter", handle, encode(name, "the name"), pointer(values), values.size)
+        return values
+
+    def __setitem__(self, name: str, values: npt.ArrayLike) -> None:
+        shape = self._shape(name)
+        array = np.asarray(values)
+        if array.dtype.kind not in "fiu":
+            raise InvalidArgument(f"parameter {name!r}: dtype {array.dtype} is no real number")
+        if array.shape != shape:
+            raise ShapeMismatch(f"parameter {name!r} has shape {shape_text(shape)}; got {shape_text(array.shape)}")
+        array = np.ascontiguousarray(array, dtype=np.float32)
+        with self._network._in_use() as handle:
+            call("renga_network_set_parameter", handle, encode(name, "the name"), pointer(array), array.size)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes())
+
+    def __len__(self) -> int:
+        return len(self.shapes())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.shapes()
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name} {shape_text(shape)}" for name, shape in self.shapes().items())
+
+
+class Metadata(MutableMapping[str, str]):
+    """A network's free-form text by key. Keeps the network alive."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def __getitem__(self, key: str) -> str:
+        out = ctypes.c_void_p()
+        with self._network._in_use() as handle:
+            call("renga_network_get_metadata", handle, encode(key, "the key"), ctypes.byref(out))
+        value = take_text(out)
+        if value is None:
+            raise NotFound(f"the network's metadata has no key {key!r}")
+        return value
+
+    def __setitem__(self, key: str, value: str) -> None:
+        with self._network._in_use() as handle:
+            call("renga_network_set_metadata", handle, encode(key, "the key"), encode(value, "the value"))
+
+    def __delitem__(self, key: str) -> None:
+        self[key]  # an absent key is a KeyError
+        with self._network._in_use() as handle:
+            call("renga_network_set_metadata", handle, encode(key, "the key"), None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._network.description().get("metadata", {})))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))

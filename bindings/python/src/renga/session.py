@@ -1,0 +1,182 @@
+"""Inference: a network compiled for one batch size, image size and thread count.
+
+Not here: which arrays are copied on the way (`_arrays.py`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _abi
+from ._arrays import F32Array, as_batch, check_out, layout_code, pointer, shape_text, source
+from ._errors import InvalidArgument, ShapeMismatch
+from ._handle import Handle
+from ._library import call, call_json, encode, library
+from ._options import MAX_EXTENT, MAX_THREADS, whole
+from .network import Network
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that a session or trainer holds."""
+
+    weights: int  #: packed weights (training: parameters, gradients and optimiser state)
+    activations: int  #: the arena of all values
+    scratch: int  #: of kernels
+    activations_lower_bound: int  #: what the largest step alone needs alive
+
+    @property
+    def total(self) -> int:
+        """weights + activations + scratch."""
+        return self.weights + self.activations + self.scratch
+
+    @classmethod
+    def _ask(cls, function: str, handle: ctypes.c_void_p) -> Memory:
+        raw = _abi.Memory()
+        library().renga_memory_init(ctypes.byref(raw))
+        call(function, handle, ctypes.byref(raw))
+        return cls(raw.weights, raw.activations, raw.scratch, raw.activations_lower_bound)
+
+
+class Session(Handle):
+    """A network compiled for inference, with its memory. Independent of the network it was made from.
+
+    batch: images a call of the library takes at most; `run` takes any number, batches at a time. threads: 0 = `renga.default_threads()`.
+    size: `(H, W)`, or None for the network's own. algorithm: None = choose; "reference", "direct", … forces convolutions that can.
+    Threads: sessions are independent; a shared one runs its calls one after another. The interpreter lock is released while it runs.
+    """
+
+    _free_function = "renga_session_free"
+    _noun = "session"
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        batch: int = 1,
+        threads: int = 0,
+        size: tuple[int, int] | None = None,
+        fold_batch_norm: bool = True,
+        algorithm: str | None = None,
+    ) -> None:
+        options = _abi.SessionOptions()
+        library().renga_session_options_init(ctypes.byref(options))
+        options.batch = whole(batch, "batch", 1, MAX_EXTENT)
+        options.threads = whole(threads, "threads", 0, MAX_THREADS)
+        options.fold_batch_norm = int(fold_batch_norm)
+        if size is not None:
+            options.height = whole(size[0], "the height of size", 1, MAX_EXTENT)
+            options.width = whole(size[1], "the width of size", 1, MAX_EXTENT)
+        options.algorithm = None if algorithm is None else encode(algorithm, "algorithm")
+        out = ctypes.c_void_p()
+        with network._in_use() as handle:
+            info = network.info
+            call("renga_session_create", handle, ctypes.byref(options), ctypes.byref(out))
+        super().__init__(out)
+        self.batch = int(options.batch)
+        self.input_shapes = self._shapes("renga_session_input_shape", info.inputs)
+        self.output_shapes = self._shapes("renga_session_output_shape", info.outputs)
+
+    def _shapes(self, function: str, count: int) -> list[tuple[int, int, int]]:
+        found = []
+        with self._in_use() as handle:
+            for index in range(count):
+                shape = _abi.Shape()
+                call(function, handle, index, ctypes.byref(shape))
+                _, h, w, c = shape.as_tuple()
+                found.append((h, w, c))
+        return found
+
+    def run(self, x: Any, *, layout: str = "nhwc", out: Any = None) -> Any:
+        """Runs the network on `x`; returns its answers.
+
+        x: `[N,H,W,C]` (with layout "nchw" `[N,C,H,W]`; a flat input also `[N,C]`), any N; a sequence of them for a network of several
+        inputs. f32 and u8, C-contiguous, are read in place; `renga._arrays` has the rule for the rest. u8 is normalised as the network's
+        metadata says.
+        out: None, or a writable C-contiguous f32 array of the answer's shape (a sequence for several outputs), written in place. It must
+        not overlap `x`.
+        Returns f32 in the same layout, owned by the caller: `[N,h,w,c]`, or `[N,c]` where the output is one pixel; a list of them for
+        several outputs. The same bits for any thread count, batch and N.
+        """
+        code = layout_code(layout)
+        many_in, many_out = len(self.input_shapes) > 1, len(self.output_shapes) > 1
+        sources = [as_batch(item, f"x[{i}]") for i, item in enumerate(x)] if many_in else [as_batch(x)]
+        n = self._check(sources, code)
+        shapes = [self._result_shape(n, shape, code) for shape in self.output_shapes]
+        if out is None:
+            results = [np.empty(shape, dtype=np.float32) for shape in shapes]
+        else:
+            given = list(out) if many_out else [out]
+            if len(given) != len(shapes):
+                raise InvalidArgument(f"out has {len(given)} arrays; the network has {len(shapes)} outputs")
+            results = [check_out(array, shape) for array, shape in zip(given, shapes, strict=True)]
+            if any(np.may_share_memory(a, b) for a in sources for b in results):
+                raise InvalidArgument("out overlaps x")
+        with self._in_use() as handle:
+            for begin in range(0, n, self.batch):
+                self._run_batch(handle, sources, results, code, begin, min(self.batch, n - begin))
+        return results if many_out else results[0]
+
+    __call__ = run
+
+    def _check(self, sources: Sequence[npt.NDArray[Any]], layout: int) -> int:
+        """The common N of the sources, all of which must have the session's shapes."""
+        if len(sources) != len(self.input_shapes):
+            raise InvalidArgument(f"x has {len(sources)} arrays; the network has {len(self.input_shapes)} inputs")
+        for array, (h, w, c) in zip(sources, self.input_shapes, strict=True):
+            expected = (h, w, c) if layout == _abi.NHWC else (c, h, w)
+            if array.shape[1:] != expected:
+                order = "[N,H,W,C]" if layout == _abi.NHWC else "[N,C,H,W]"
+                raise ShapeMismatch(
+                    f"x has shape {shape_text(array.shape)}; the session takes {order} = [N,{','.join(map(str, expected))}]"
+                )
+            if array.shape[0] != sources[0].shape[0]:
+                raise ShapeMismatch(f"the inputs have {sources[0].shape[0]} and {array.shape[0]} images; expected the same number")
+        return int(sources[0].shape[0])
+
+    @staticmethod
+    def _result_shape(n: int, shape: tuple[int, int, int], layout: int) -> tuple[int, ...]:
+        h, w, c = shape
+        if h == 1 and w == 1:
+            return (n, c)
+        return (n, h, w, c) if layout == _abi.NHWC else (n, c, h, w)
+
+    def _run_batch(
+        self,
+        handle: ctypes.c_void_p,
+        sources: Sequence[npt.NDArray[Any]],
+        results: Sequence[F32Array],
+        layout: int,
+        begin: int,
+        count: int,
+    ) -> None:
+        """Images [begin, begin + count) of every source into the same rows of every result, in place."""
+        items = [result.size // result.shape[0] for result in results]
+        if len(sources) == 1 and len(results) == 1:
+            described = source(sources[0], layout, begin, count)
+            target = pointer(results[0], begin * items[0])
+            call("renga_session_run", handle, ctypes.byref(described), target, count * items[0], layout)
+            return
+        listed = (_abi.Source * len(sources))(*(source(array, layout, begin, count) for array in sources))
+        targets = (ctypes.c_void_p * len(results))(
+            *(pointer(result, begin * size).value for result, size in zip(results, items, strict=True))
+        )
+        counts = (ctypes.c_size_t * len(results))(*(count * size for size in items))
+        call("renga_session_run_many", handle, listed, len(sources), targets, counts, len(results), layout)
+
+    @property
+    def memory(self) -> Memory:
+        """Bytes that the session holds."""
+        with self._in_use() as handle:
+            return Memory._ask("renga_session_memory", handle)
+
+    def profile(self, runs: int = 10) -> dict[str, Any]:
+        """Runs on zeros and reports each step: `{"steps": [{name, operator, algorithm, ms, gflops, bytes}], "ms"}`."""
+        with self._in_use() as handle:
+            return call_json("renga_session_profile", handle, whole(runs, "runs", 1, MAX_EXTENT))

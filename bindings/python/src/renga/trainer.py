@@ -1,0 +1,218 @@
+"""Training: a network with its optimiser's state; progress, interrupts, checkpoints; and evaluation of a network over a set.
+
+Not here: recipes and their defaults (`renga.recipes()` asks the library).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _abi
+from ._arrays import I64Array, as_batch, as_labels, layout_code, pointer, source
+from ._errors import Cancelled
+from ._handle import Handle
+from ._interrupts import Interrupts
+from ._library import call, call_json, encode, encode_path
+from ._options import MAX_THREADS, OptionValue, options_text, whole
+from .dataset import Dataset
+from .network import Network
+from .session import Memory
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands: after each batch, and once more at each epoch's end."""
+
+    epoch: int  #: from 1
+    epochs: int
+    batch: int  #: in this epoch, from 1
+    batches: int
+    step: int  #: since the beginning, from 1
+    images_per_second: float
+    loss: float  #: of this epoch so far
+    accuracy: float  #: of this epoch so far
+    learning_rate: float
+    seconds: float
+    seconds_left: float
+    test_accuracy: float  #: at an epoch's end with a test set; NaN otherwise
+    epoch_ended: bool
+
+
+#: Called on the thread that called `fit`. Returning True stops after this step (`fit` raises `Cancelled`); an exception stops the run and is
+#: raised by `fit`. It may call `network()` and `save()` of the trainer, and nothing else of it.
+ProgressCallback = Callable[[Progress], Any]
+
+
+def recipes() -> dict[str, Any]:
+    """The recipes' `options` (name, kind, default, bounds, documentation) and `presets`."""
+    return call_json("renga_recipes")
+
+
+class Trainer(Handle):
+    """A network in training. The network it was made from stays as it is; `network()` gives a copy of the present state.
+
+    recipe: a preset's name, or the library's text form, "fast,epochs=3". threads: 0 = `renga.default_threads()`.
+    overrides: options of the recipe, `epochs=3, batch=128, seed=7`. Threads: as `Handle`.
+    """
+
+    _free_function = "renga_trainer_free"
+    _noun = "trainer"
+
+    def __init__(self, network: Network, recipe: str | None = None, *, threads: int = 0, **overrides: OptionValue) -> None:
+        text = options_text(overrides, recipe or "")
+        out = ctypes.c_void_p()
+        count = whole(threads, "threads", 0, MAX_THREADS)
+        with network._in_use() as handle:
+            call("renga_trainer_create", handle, encode(text, "recipe") if text else None, count, ctypes.byref(out))
+        super().__init__(out)
+
+    @classmethod
+    def resume(cls, path: str | os.PathLike[str], *, threads: int = 0) -> Trainer:
+        """A trainer from what `save` or a checkpoint wrote; a resumed run ends with the same bits as an uninterrupted one."""
+        out = ctypes.c_void_p()
+        call("renga_trainer_resume", encode_path(path), whole(threads, "threads", 0, MAX_THREADS), ctypes.byref(out))
+        return cls._wrap(out)
+
+    def fit(
+        self,
+        train: Dataset,
+        test: Dataset | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> dict[str, Any]:
+        """Trains to the end of the recipe, or from where a cancelled or resumed run stood; returns `history`.
+
+        test: evaluated after each epoch. checkpoint: a path, written atomically after each epoch.
+        Ctrl-C, an exception in `progress`, or its returning True stop after the present step: the trainer stands there, and `fit` goes on
+        from there. Raises `ShapeMismatch`, `NotFinite` (the loss), `Cancelled`, and whatever `progress` raised.
+        """
+        path = None if checkpoint is None else encode_path(checkpoint)
+        with Interrupts() as interrupts, self._in_use() as handle, train._in_use() as train_handle:
+            callback = _abi.PROGRESS_FN(_guarded(progress, interrupts))
+            try:
+                if test is None:
+                    call("renga_trainer_fit", handle, train_handle, None, path, callback, None)
+                else:
+                    with test._in_use() as test_handle:
+                        call("renga_trainer_fit", handle, train_handle, test_handle, path, callback, None)
+            except Cancelled:
+                interrupts.raise_pending()
+                raise
+        return self.history
+
+    def step(self, x: npt.ArrayLike, labels: npt.ArrayLike, *, layout: str = "nhwc") -> tuple[float, int]:
+        """One step on one batch `[N,H,W,C]` (N = the recipe's batch) with labels `[N]`; returns mean loss and how many were right."""
+        array = as_batch(x)
+        numbers = as_labels(labels, array.shape[0])
+        described = source(array, layout_code(layout))
+        loss, correct = ctypes.c_double(), ctypes.c_int64()
+        with self._in_use() as handle:
+            call(
+                "renga_trainer_step",
+                handle,
+                ctypes.byref(described),
+                pointer(numbers),
+                ctypes.byref(loss),
+                ctypes.byref(correct),
+            )
+        return loss.value, correct.value
+
+    def network(self) -> Network:
+        """A copy of the network as it stands now."""
+        out = ctypes.c_void_p()
+        with self._in_use() as handle:
+            call("renga_trainer_network", handle, ctypes.byref(out))
+        return Network._wrap(out)
+
+    def evaluate(self, dataset: Dataset, *, threads: int = 0) -> Evaluation:
+        """`evaluate` of the network as it stands now."""
+        with self.network() as network:
+            return evaluate(network, dataset, threads=threads)
+
+    @property
+    def history(self) -> dict[str, Any]:
+        """Per epoch loss, accuracy, test accuracy, seconds and learning rate under "epochs"; "train_seconds", "peak_bytes", the recipe."""
+        with self._in_use() as handle:
+            return call_json("renga_trainer_history", handle)
+
+    @property
+    def memory(self) -> Memory:
+        """Bytes of the training plan."""
+        with self._in_use() as handle:
+            return Memory._ask("renga_trainer_memory", handle)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Saves everything that a resumed run needs, atomically."""
+        with self._in_use() as handle:
+            call("renga_trainer_save", handle, encode_path(path))
+
+
+def _guarded(progress: ProgressCallback | None, interrupts: Interrupts) -> Callable[[Any, Any], int]:
+    """The C callback: never lets an exception out (ctypes would print it and go on); keeps it for `fit` instead."""
+
+    def report(raw: Any, _: Any) -> int:
+        try:
+            if interrupts.pending:
+                return 1
+            if progress is None:
+                return 0
+            p = raw.contents
+            now = Progress(
+                p.epoch,
+                p.epochs,
+                p.batch,
+                p.batches,
+                p.step,
+                p.images_per_second,
+                p.loss,
+                p.accuracy,
+                p.learning_rate,
+                p.seconds,
+                p.seconds_left,
+                p.test_accuracy,
+                bool(p.epoch_ended),
+            )
+            return 1 if progress(now) is True or interrupts.pending else 0
+        except BaseException as error:
+            interrupts.keep(error)
+            return 1
+
+    return report
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network made of a set."""
+
+    accuracy: float
+    loss: float
+    confusion: I64Array  #: [classes,classes] counts, row = label, column = answer
+    n: int
+
+
+def evaluate(network: Network, dataset: Dataset, *, threads: int = 0) -> Evaluation:
+    """Accuracy, mean loss and confusion matrix of a network over a set; normalisation as the network's metadata says."""
+    accuracy, loss = ctypes.c_double(), ctypes.c_double()
+    classes = dataset.classes
+    confusion = np.zeros((classes, classes), dtype=np.int64)
+    count = whole(threads, "threads", 0, MAX_THREADS)
+    with network._in_use() as handle, dataset._in_use() as data:
+        call(
+            "renga_evaluate",
+            handle,
+            data,
+            count,
+            ctypes.byref(accuracy),
+            ctypes.byref(loss),
+            pointer(confusion),
+            confusion.size,
+        )
+    return Evaluation(accuracy.value, loss.value, confusion, len(dataset))
