@@ -7,7 +7,8 @@
 >>> session = renga.Session(trainer.network(), batch=64)
 >>> answers = session.run(images)
 
-Networks are values; a `Trainer` trains a copy, a `Session` runs one. Everything is done by the C library librenga.so, through ctypes.
+Networks are values; a `Trainer` trains a copy, a `Session` runs one. Everything is done by the C library librenga.so,
+through ctypes.
 """
 
 from ._abi import Status

@@ -1,14 +1,14 @@
 """NumPy arrays across the border: which go as they are, which are converted once, and which are refused.
 
-The rule for images: f32 and u8, C-contiguous, native byte order: the library reads the array's own memory. Other floats become f32, other
-strides and byte orders are copied, once. Other integers and booleans are refused: u8 means pixels (normalised by the network), f32 means
-values (taken as they are), and a guess would be wrong half of the time.
+The rule for images: f32 and u8, C-contiguous, native byte order: the library reads the array's own memory. Other floats
+become f32, other strides and byte orders are copied, once. Other integers and booleans are refused: u8 means pixels
+(normalised by the network), f32 means values (taken as they are), and a guess would be wrong half of the time.
 """
 
 from __future__ import annotations
 
 import ctypes
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,6 @@ from ._errors import InvalidArgument, ShapeMismatch
 F32Array = npt.NDArray[np.float32]
 I32Array = npt.NDArray[np.int32]
 I64Array = npt.NDArray[np.int64]
-ImageArray = Union[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
 
 _LAYOUTS = {"nhwc": _abi.NHWC, "nchw": _abi.NCHW}
 
@@ -45,7 +44,8 @@ def as_images(x: npt.ArrayLike, name: str = "x") -> npt.NDArray[Any]:
     if array.dtype.kind == "f":
         return np.ascontiguousarray(array, dtype=np.float32)
     raise InvalidArgument(
-        f"{name} has dtype {array.dtype}; pass uint8 for pixels (0 to 255, normalised by the network) or float32 for values taken as they are"
+        f"{name} has dtype {array.dtype}; pass uint8 for pixels (0 to 255, normalised by the network) "
+        "or float32 for values taken as they are"
     )
 
 
@@ -95,7 +95,12 @@ def as_labels(y: npt.ArrayLike, n: int, name: str = "labels") -> I32Array:
 
 def check_out(out: Any, shape: tuple[int, ...]) -> F32Array:
     """`out` if the library can write its answers there directly; never a copy."""
-    if not isinstance(out, np.ndarray) or out.dtype != np.float32 or not out.flags.c_contiguous or not out.flags.writeable:
+    if (
+        not isinstance(out, np.ndarray)
+        or out.dtype != np.float32
+        or not out.flags.c_contiguous
+        or not out.flags.writeable
+    ):
         raise InvalidArgument("out must be a writable, C-contiguous float32 array")
     if out.shape != shape:
         raise ShapeMismatch(f"out has shape {shape_text(out.shape)}; expected {shape_text(shape)}")

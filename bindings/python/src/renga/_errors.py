@@ -109,4 +109,6 @@ def error_of(status: int, message: str) -> RengaError:
     if kind is not None:
         return kind(message)
     known = status in Status._value2member_map_
-    return RengaError(message if known else f"{message} (status {status})", Status(status) if known else Status.INTERNAL)
+    return RengaError(
+        message if known else f"{message} (status {status})", Status(status) if known else Status.INTERNAL
+    )

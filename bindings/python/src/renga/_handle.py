@@ -25,11 +25,11 @@ def _free(function: Any, address: int) -> None:
 class Handle:
     """Owns a handle of the C library.
 
-    Use it in a `with` block, or call `close()`, or leave it to the garbage collector: each frees it once, in any order. At interpreter
-    exit nothing is freed (the process is going away, and another thread may still be inside a call).
+    Use it in a `with` block, or call `close()`, or leave it to the garbage collector: each frees it once, in any order.
+    At interpreter exit nothing is freed (the process is going away, and another thread may still be inside a call).
 
-    Threads: methods may be called from several threads; the library runs calls on one handle one after another. `close()` during a call
-    of another thread raises `Busy` and leaves the handle as it is.
+    Threads: methods may be called from several threads; the library runs calls on one handle one after another.
+    `close()` during a call of another thread raises `Busy` and leaves the handle as it is.
     """
 
     _free_function: ClassVar[str]

@@ -1,8 +1,9 @@
 """Ctrl-C and other signals during a long call of the library.
 
-A Python signal handler runs at the next Python instruction, which during a long call is the first one of our callback, before its `try`:
-an exception raised there would be printed by ctypes and lost. So while the call runs, handlers are wrapped: the exception that one raises is
-kept, the callback asks the library to stop, and the exception is raised once the call has returned.
+A Python signal handler runs at the next Python instruction, which during a long call is the first one of our callback,
+before its `try`: an exception raised there would be printed by ctypes and lost. So while the call runs, handlers are
+wrapped: the exception that one raises is kept, the callback asks the library to stop, and the exception is raised once
+the call has returned.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """A block in which exceptions from signal handlers wait. Only the main thread has signal handlers; elsewhere it only keeps exceptions."""
+    """A block in which exceptions from signal handlers wait. Only the main thread has signal handlers; elsewhere it
+    only keeps exceptions.
+    """
 
     def __init__(self) -> None:
         self._pending: BaseException | None = None
@@ -53,7 +56,9 @@ class Interrupts:
                     signal.signal(number, self._handle)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for number, previous in self._previous.items():
             signal.signal(number, previous)
         self._previous.clear()

@@ -1,7 +1,7 @@
 """Finds, loads and checks librenga.so, and calls it: a status that is not OK becomes an exception.
 
-Order of search: the path in RENGA_LIBRARY; beside this file (the wheel); the release build of the source tree this file lies in; the
-system's library path. Not here: prototypes (`_abi.py`) and exceptions (`_errors.py`).
+Order of search: the path in RENGA_LIBRARY; beside this file (the wheel); the release build of the source tree this file
+lies in; the system's library path. Not here: prototypes (`_abi.py`) and exceptions (`_errors.py`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def _open() -> tuple[ctypes.CDLL, str]:
     raise ImportError(
         "the Renga library could not be loaded: "
         + "; ".join(failures)
-        + ". It needs libomp5 and liblapacke (Debian packages of these names); RENGA_LIBRARY may name another librenga.so."
+        + ". It needs libomp5 and liblapacke (Debian packages of these names); "
+        "RENGA_LIBRARY may name another librenga.so."
     )
 
 
@@ -142,7 +143,7 @@ def encode_path(path: str | os.PathLike[str]) -> bytes:
 
 
 def runtime_info() -> dict[str, Any]:
-    """What runs here: instruction set in use, default thread count, version, compile options; and `library`, its path."""
+    """What runs here: `version`, `isa` in use, default `threads`, `build`; and the path of the `library`."""
     return {**call_json("renga_runtime_info"), "library": library_path()}
 
 

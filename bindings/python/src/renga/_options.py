@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from typing import Union
 
 from ._errors import InvalidArgument
 
 #: What an option's value may be: (32, 32, 3) becomes "32x32x3", True "yes".
-OptionValue = Union[bool, int, float, str, tuple[int, ...], list[int]]
+OptionValue = bool | int | float | str | tuple[int, ...] | list[int]
 MAX_THREADS = 256
-MAX_EXTENT = 2**31 - 1
+MAX_EXTENT = 2**30
 MAX_SEED = 2**64 - 1
 
 

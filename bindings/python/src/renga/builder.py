@@ -43,13 +43,15 @@ class Builder(Handle):
         """Adds an input of `h` x `w` x `c`; returns its value."""
         out = ctypes.c_int32()
         text = None if name is None else encode(name, "the name")
-        h, w, c = (whole(extent, "the input's " + axis, 1, MAX_EXTENT) for axis, extent in (("h", h), ("w", w), ("c", c)))
+        h, w, c = (
+            whole(extent, "the input's " + axis, 1, MAX_EXTENT) for axis, extent in (("h", h), ("w", w), ("c", c))
+        )
         with self._in_use() as handle:
             call("renga_builder_add_input", handle, text, h, w, c, ctypes.byref(out))
         return out.value
 
     def add(self, operator: str, *inputs: int, name: str | None = None, **attributes: OptionValue) -> int:
-        """Adds a layer over earlier values; returns its value. Raises `NotFound`, `InvalidArgument`, `ShapeMismatch`."""
+        """Adds a layer over earlier values; returns its value. Raises `NotFound`, `ShapeMismatch`, …"""
         out = ctypes.c_int32()
         values = (ctypes.c_int32 * max(1, len(inputs)))(*(whole(value, "an input", 0, MAX_EXTENT) for value in inputs))
         text = None if name is None else encode(name, "the name")
@@ -85,5 +87,13 @@ class Builder(Handle):
         rule = None if initialization is None else encode(initialization, "initialization")
         out = ctypes.c_void_p()
         with self._in_use() as handle:
-            call("renga_builder_finish", handle, values, len(chosen), rule, whole(seed, "seed", 0, MAX_SEED), ctypes.byref(out))
+            call(
+                "renga_builder_finish",
+                handle,
+                values,
+                len(chosen),
+                rule,
+                whole(seed, "seed", 0, MAX_SEED),
+                ctypes.byref(out),
+            )
         return Network._wrap(out)

@@ -1,7 +1,7 @@
 """Labelled images: from arrays, IDX or CIFAR folders, `.npz` archives, folders of images by class.
 
-The library reads IDX and CIFAR itself; the other two are read here (images need Pillow) and handed over. Not here: augmentation and
-normalisation, which belong to the trainer.
+The library reads IDX and CIFAR itself; the other two are read here (images need Pillow) and handed over. Not here:
+augmentation and normalisation, which belong to the trainer.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Dataset(Handle):
         class_names: Sequence[str] = (),
         layout: str = "nhwc",
     ) -> None:
-        """Copies images `[N,H,W,C]` (with layout "nchw" `[N,C,H,W]`; `[N,H,W]` for one channel), u8 or f32, and labels `[N]`.
+        """Copies images `[N,H,W,C]` (with layout "nchw" `[N,C,H,W]`; `[N,H,W]` for one channel), u8 or f32, and labels
+        `[N]`.
 
         classes: None = the number of `class_names`, or else the largest label + 1.
         """
@@ -83,7 +84,9 @@ class Dataset(Handle):
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], part: str = "train") -> Dataset:
-        """From a folder with the IDX files of MNIST's naming (also .gz) or the binary files of CIFAR-10/100. part: "train" or "test"."""
+        """From a folder with the IDX files of MNIST's naming (also .gz) or the binary files of CIFAR-10/100. part:
+        "train" or "test".
+        """
         out = ctypes.c_void_p()
         call("renga_dataset_open", encode_path(path), encode(part, "part"), ctypes.byref(out))
         return cls._wrap(out)
@@ -97,25 +100,34 @@ class Dataset(Handle):
 
     @classmethod
     def open_npz(cls, path: str | os.PathLike[str], part: str = "train") -> Dataset:
-        """From an `.npz` with `x_train, y_train, x_test, y_test` (and `class_names`, if it likes). No pickled objects are read."""
+        """From an `.npz` with `x_train, y_train, x_test, y_test` (and `class_names`, if it likes). No pickled objects
+        are read.
+        """
         try:
             with np.load(path, allow_pickle=False) as archive:
                 missing = [key for key in (f"x_{part}", f"y_{part}") if key not in archive]
                 if missing:
-                    raise CorruptData(f"{os.fspath(path)} has no {' and no '.join(missing)}; it holds: {', '.join(archive.files)}")
+                    raise CorruptData(
+                        f"{os.fspath(path)} has no {' and no '.join(missing)}; it holds: {', '.join(archive.files)}"
+                    )
                 names = [str(name) for name in archive["class_names"]] if "class_names" in archive else []
                 classes = 1 + max(int(archive[key].max(initial=0)) for key in ("y_train", "y_test") if key in archive)
                 return cls(archive[f"x_{part}"], archive[f"y_{part}"], classes=len(names) or classes, class_names=names)
         except OSError as error:
-            raise error if isinstance(error, FileError) else FileError(f"{os.fspath(path)} could not be read: {error}") from None
+            raise (
+                error if isinstance(error, FileError) else FileError(f"{os.fspath(path)} could not be read: {error}")
+            ) from None
         except (zipfile.BadZipFile, EOFError) as error:
             raise CorruptData(f"{os.fspath(path)} is no .npz archive: {error}") from None
 
     @classmethod
-    def open_images(cls, path: str | os.PathLike[str], *, size: tuple[int, int] | None = None, channels: int = 3) -> Dataset:
+    def open_images(
+        cls, path: str | os.PathLike[str], *, size: tuple[int, int] | None = None, channels: int = 3
+    ) -> Dataset:
         """From a folder with one folder of images for each class, classes in the order of their names.
 
-        Every image is read as `channels` (1 grey, 3 RGB) u8 and scaled to `size` `(H, W)`; None: the first image's size. Needs Pillow.
+        Every image is read as `channels` (1 grey, 3 RGB) u8 and scaled to `size` `(H, W)`; None: the first image's
+        size. Needs Pillow.
         """
         folder = Path(path)
         names = sorted(child.name for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []
@@ -179,7 +191,7 @@ class Dataset(Handle):
         return self.take(begin, max(0, end - begin))
 
     def images(self, begin: int = 0, count: int | None = None) -> F32Array:
-        """A copy of images [begin, begin + count) as f32 `[count,H,W,C]`: 0 to 255 for u8 sets, as given for f32 ones."""
+        """A copy of images [begin, begin + count) as f32 `[count,H,W,C]`: 0 to 255 for u8 sets, as given for f32."""
         n, h, w, c = self.shape
         count = max(0, n - begin) if count is None else count
         first, wanted = whole(begin, "begin", 0, MAX_EXTENT), whole(count, "count", 0, max(0, n - begin))
@@ -238,11 +250,13 @@ def _split_folders(path: Path) -> dict[str, Path] | None:
     return {"train": train, "test": test}
 
 
-def open_part(spec: str | os.PathLike[str], part: str, *, size: tuple[int, int] | None = None, channels: int = 3) -> Dataset:
+def open_part(
+    spec: str | os.PathLike[str], part: str, *, size: tuple[int, int] | None = None, channels: int = 3
+) -> Dataset:
     """The `train` or `test` part of a set named as on the command line.
 
-    spec: "fashion-mnist" (Debian's package), an IDX or CIFAR folder, an `.npz`, or a folder of images by class: with `train` and `test`
-    (or `val`) inside it, or without, where every fifth image of a class is its test part.
+    spec: "fashion-mnist" (Debian's package), an IDX or CIFAR folder, an `.npz`, or a folder of images by class: with
+    `train` and `test` (or `val`) inside it, or without, where every fifth image of a class is its test part.
     size, channels: of folders of images, as in `Dataset.open_images`.
     """
     if part not in ("train", "test"):

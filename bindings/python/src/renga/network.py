@@ -39,7 +39,9 @@ class NetworkInfo:
 
 
 def architectures() -> list[dict[str, Any]]:
-    """The architectures, each with `name`, `documentation` and `options` (name, kind, default, bounds or choices, documentation)."""
+    """The architectures, each with `name`, `documentation` and `options` (name, kind, default, bounds or choices,
+    documentation).
+    """
     return list(call_json("renga_architectures")["architectures"])
 
 
@@ -56,8 +58,8 @@ class Network(Handle):
     def create(cls, architecture: str, *, seed: int = 0, **options: OptionValue) -> Network:
         """Makes a network of a known architecture with initial weights.
 
-        `Network.create("resnet", depth=20, classes=10, input=(32, 32, 3))`; `renga.architectures()` lists names and options.
-        The same seed gives the same bits on every machine. Raises `NotFound`, `InvalidArgument`.
+        `Network.create("resnet", depth=20, classes=10, input=(32, 32, 3))`; `renga.architectures()` lists names and
+        options. The same seed gives the same bits on every machine. Raises `NotFound`, `InvalidArgument`.
         """
         return cls.create_from_text(architecture, options_text(options), seed=seed)
 
@@ -116,7 +118,7 @@ class Network(Handle):
     def info(self) -> NetworkInfo:
         """Parameters, MACs, layers and shapes."""
         raw = _abi.NetworkInfo()
-        library().renga_network_info_init(ctypes.byref(raw))
+        library().renga_network_info_init(ctypes.byref(raw), ctypes.sizeof(raw))
         with self._in_use() as handle:
             call("renga_network_get_info", handle, ctypes.byref(raw))
         return NetworkInfo(
@@ -176,13 +178,15 @@ class Network(Handle):
         if self.closed:
             return "<renga.Network closed>"
         info = self.info
-        return f"<renga.Network {info.input_shape} -> {info.output_shape}, {info.layers} layers, {info.parameters:,} parameters>"
+        shapes = f"{info.input_shape} -> {info.output_shape}"
+        return f"<renga.Network {shapes}, {info.layers} layers, {info.parameters:,} parameters>"
 
 
 class Parameters(Mapping[str, F32Array]):
     """A network's tensors by name, in the order of its layers. Keeps the network alive.
 
-    Getting gives a copy that the caller owns: f32, convolution `[R,S,C/G,K]`, linear `[C,K]`, per channel `[C]`. Setting copies in.
+    Getting gives a copy that the caller owns: f32, convolution `[R,S,C/G,K]`, linear `[C,K]`, per channel `[C]`.
+    Setting copies in.
     """
 
     def __init__(self, network: Network) -> None:

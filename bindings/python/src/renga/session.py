@@ -39,7 +39,7 @@ class Memory:
     @classmethod
     def _ask(cls, function: str, handle: ctypes.c_void_p) -> Memory:
         raw = _abi.Memory()
-        library().renga_memory_init(ctypes.byref(raw))
+        library().renga_memory_init(ctypes.byref(raw), ctypes.sizeof(raw))
         call(function, handle, ctypes.byref(raw))
         return cls(raw.weights, raw.activations, raw.scratch, raw.activations_lower_bound)
 
@@ -47,9 +47,12 @@ class Memory:
 class Session(Handle):
     """A network compiled for inference, with its memory. Independent of the network it was made from.
 
-    batch: images a call of the library takes at most; `run` takes any number, batches at a time. threads: 0 = `renga.default_threads()`.
-    size: `(H, W)`, or None for the network's own. algorithm: None = choose; "reference", "direct", … forces convolutions that can.
-    Threads: sessions are independent; a shared one runs its calls one after another. The interpreter lock is released while it runs.
+    batch: images a call of the library takes at most; `run` takes any number, batches at a time. threads: 0 =
+    `renga.default_threads()`.
+    size: `(H, W)`, or None for the network's own. algorithm: None = choose; "reference", "direct", … forces
+    convolutions that can.
+    Threads: sessions are independent; a shared one runs its calls one after another. The interpreter lock is released
+    while it runs.
     """
 
     _free_function = "renga_session_free"
@@ -66,7 +69,7 @@ class Session(Handle):
         algorithm: str | None = None,
     ) -> None:
         options = _abi.SessionOptions()
-        library().renga_session_options_init(ctypes.byref(options))
+        library().renga_session_options_init(ctypes.byref(options), ctypes.sizeof(options))
         options.batch = whole(batch, "batch", 1, MAX_EXTENT)
         options.threads = whole(threads, "threads", 0, MAX_THREADS)
         options.fold_batch_norm = int(fold_batch_norm)
@@ -96,13 +99,13 @@ class Session(Handle):
     def run(self, x: Any, *, layout: str = "nhwc", out: Any = None) -> Any:
         """Runs the network on `x`; returns its answers.
 
-        x: `[N,H,W,C]` (with layout "nchw" `[N,C,H,W]`; a flat input also `[N,C]`), any N; a sequence of them for a network of several
-        inputs. f32 and u8, C-contiguous, are read in place; `renga._arrays` has the rule for the rest. u8 is normalised as the network's
-        metadata says.
-        out: None, or a writable C-contiguous f32 array of the answer's shape (a sequence for several outputs), written in place. It must
-        not overlap `x`.
-        Returns f32 in the same layout, owned by the caller: `[N,h,w,c]`, or `[N,c]` where the output is one pixel; a list of them for
-        several outputs. The same bits for any thread count, batch and N.
+        x: `[N,H,W,C]` (with layout "nchw" `[N,C,H,W]`; a flat input also `[N,C]`), any N; a sequence of them for a
+        network of several inputs. f32 and u8, C-contiguous, are read in place; `renga._arrays` has the rule for the
+        rest. u8 is normalised as the network's metadata says.
+        out: None, or a writable C-contiguous f32 array of the answer's shape (a sequence for several outputs), written
+        in place. It must not overlap `x`.
+        Returns f32 in the same layout, owned by the caller: `[N,h,w,c]`, or `[N,c]` where the output is one pixel; a
+        list of them for several outputs. The same bits for any thread count, batch and N.
         """
         code = layout_code(layout)
         many_in, many_out = len(self.input_shapes) > 1, len(self.output_shapes) > 1
@@ -133,11 +136,12 @@ class Session(Handle):
             expected = (h, w, c) if layout == _abi.NHWC else (c, h, w)
             if array.shape[1:] != expected:
                 order = "[N,H,W,C]" if layout == _abi.NHWC else "[N,C,H,W]"
-                raise ShapeMismatch(
-                    f"x has shape {shape_text(array.shape)}; the session takes {order} = [N,{','.join(map(str, expected))}]"
-                )
+                takes = f"{order} = [N,{','.join(map(str, expected))}]"
+                raise ShapeMismatch(f"x has shape {shape_text(array.shape)}; the session takes {takes}")
             if array.shape[0] != sources[0].shape[0]:
-                raise ShapeMismatch(f"the inputs have {sources[0].shape[0]} and {array.shape[0]} images; expected the same number")
+                raise ShapeMismatch(
+                    f"the inputs have {sources[0].shape[0]} and {array.shape[0]} images; expected the same number"
+                )
         return int(sources[0].shape[0])
 
     @staticmethod

@@ -1,4 +1,5 @@
-"""Training: a network with its optimiser's state; progress, interrupts, checkpoints; and evaluation of a network over a set.
+"""Training: a network with its optimiser's state; progress, interrupts, checkpoints; and evaluation of a network over a
+set.
 
 Not here: recipes and their defaults (`renga.recipes()` asks the library).
 """
@@ -45,8 +46,9 @@ class Progress:
     epoch_ended: bool
 
 
-#: Called on the thread that called `fit`. Returning True stops after this step (`fit` raises `Cancelled`); an exception stops the run and is
-#: raised by `fit`. It may call `network()` and `save()` of the trainer, and nothing else of it.
+#: Called on the thread that called `fit`. Returning True stops after this step (`fit` raises `Cancelled`); an exception
+#: stops the run and is raised by `fit`. It may call `network()`, `history`, `memory` and `save()` of the
+#: trainer; anything else of it raises `Busy`.
 ProgressCallback = Callable[[Progress], Any]
 
 
@@ -56,7 +58,8 @@ def recipes() -> dict[str, Any]:
 
 
 class Trainer(Handle):
-    """A network in training. The network it was made from stays as it is; `network()` gives a copy of the present state.
+    """A network in training. The network it was made from stays as it is; `network()` gives a copy of the present
+    state.
 
     recipe: a preset's name, or the library's text form, "fast,epochs=3". threads: 0 = `renga.default_threads()`.
     overrides: options of the recipe, `epochs=3, batch=128, seed=7`. Threads: as `Handle`.
@@ -65,20 +68,27 @@ class Trainer(Handle):
     _free_function = "renga_trainer_free"
     _noun = "trainer"
 
-    def __init__(self, network: Network, recipe: str | None = None, *, threads: int = 0, **overrides: OptionValue) -> None:
+    def __init__(
+        self, network: Network, recipe: str | None = None, *, threads: int = 0, **overrides: OptionValue
+    ) -> None:
         text = options_text(overrides, recipe or "")
         out = ctypes.c_void_p()
         count = whole(threads, "threads", 0, MAX_THREADS)
         with network._in_use() as handle:
             call("renga_trainer_create", handle, encode(text, "recipe") if text else None, count, ctypes.byref(out))
         super().__init__(out)
+        self._class_names: list[str] = []
 
     @classmethod
     def resume(cls, path: str | os.PathLike[str], *, threads: int = 0) -> Trainer:
-        """A trainer from what `save` or a checkpoint wrote; a resumed run ends with the same bits as an uninterrupted one."""
+        """A trainer from what `save` or a checkpoint wrote; a resumed run ends with the same bits as an uninterrupted
+        one.
+        """
         out = ctypes.c_void_p()
         call("renga_trainer_resume", encode_path(path), whole(threads, "threads", 0, MAX_THREADS), ctypes.byref(out))
-        return cls._wrap(out)
+        made = cls._wrap(out)
+        made._class_names = []
+        return made
 
     def fit(
         self,
@@ -91,10 +101,12 @@ class Trainer(Handle):
         """Trains to the end of the recipe, or from where a cancelled or resumed run stood; returns `history`.
 
         test: evaluated after each epoch. checkpoint: a path, written atomically after each epoch.
-        Ctrl-C, an exception in `progress`, or its returning True stop after the present step: the trainer stands there, and `fit` goes on
-        from there. Raises `ShapeMismatch`, `NotFinite` (the loss), `Cancelled`, and whatever `progress` raised.
+        Ctrl-C, an exception in `progress`, or its returning True stop after the present step: the trainer stands there,
+        and `fit` goes on from there. Raises `ShapeMismatch`, `NotFinite` (the loss), `Cancelled`, and whatever
+        `progress` raised.
         """
         path = None if checkpoint is None else encode_path(checkpoint)
+        self._class_names = train.class_names
         with Interrupts() as interrupts, self._in_use() as handle, train._in_use() as train_handle:
             callback = _abi.PROGRESS_FN(_guarded(progress, interrupts))
             try:
@@ -109,7 +121,9 @@ class Trainer(Handle):
         return self.history
 
     def step(self, x: npt.ArrayLike, labels: npt.ArrayLike, *, layout: str = "nhwc") -> tuple[float, int]:
-        """One step on one batch `[N,H,W,C]` (N = the recipe's batch) with labels `[N]`; returns mean loss and how many were right."""
+        """One step on one batch `[N,H,W,C]` (N = the recipe's batch) with labels `[N]`; returns mean loss and how many
+        were right.
+        """
         array = as_batch(x)
         numbers = as_labels(labels, array.shape[0])
         described = source(array, layout_code(layout))
@@ -130,7 +144,10 @@ class Trainer(Handle):
         out = ctypes.c_void_p()
         with self._in_use() as handle:
             call("renga_trainer_network", handle, ctypes.byref(out))
-        return Network._wrap(out)
+        made = Network._wrap(out)
+        if self._class_names and not made.class_names:  # names that only this side knows (folders of images, .npz)
+            made.class_names = self._class_names
+        return made
 
     def evaluate(self, dataset: Dataset, *, threads: int = 0) -> Evaluation:
         """`evaluate` of the network as it stands now."""
@@ -139,7 +156,9 @@ class Trainer(Handle):
 
     @property
     def history(self) -> dict[str, Any]:
-        """Per epoch loss, accuracy, test accuracy, seconds and learning rate under "epochs"; "train_seconds", "peak_bytes", the recipe."""
+        """Per epoch loss, accuracy, test accuracy, seconds and learning rate under "epochs"; "train_seconds",
+        "peak_bytes", the recipe.
+        """
         with self._in_use() as handle:
             return call_json("renga_trainer_history", handle)
 
@@ -199,7 +218,7 @@ class Evaluation:
 
 
 def evaluate(network: Network, dataset: Dataset, *, threads: int = 0) -> Evaluation:
-    """Accuracy, mean loss and confusion matrix of a network over a set; normalisation as the network's metadata says."""
+    """Accuracy, mean loss and confusion matrix over a set; normalisation as the network's metadata says."""
     accuracy, loss = ctypes.c_double(), ctypes.c_double()
     classes = dataset.classes
     confusion = np.zeros((classes, classes), dtype=np.int64)

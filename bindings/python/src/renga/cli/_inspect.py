@@ -1,0 +1,89 @@
+"""`info`, `archs` and `fold`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from .._files import atomic
+from .._words import count_text
+from ..network import architectures
+from ._common import Answer, UsageError, open_network, shape_text
+
+
+def info(options: argparse.Namespace) -> Answer:
+    """Summary, layers, drawing."""
+    with open_network(options.network, options.seed) as network:
+        numbers, description = network.info, network.description()
+        text = network.describe("text") if options.layers else ""
+        if options.dot:
+            with atomic(options.dot) as file:
+                file.write(network.describe("dot").encode())
+    result = {
+        "parameters": numbers.parameters,
+        "macs": numbers.macs,
+        "input_shape": list(numbers.input_shape),
+        "output_shape": list(numbers.output_shape),
+        "layers": description.get("layers", []),
+        "metadata": description.get("metadata", {}),
+    }
+    summary = (
+        f"input       {shape_text(numbers.input_shape)}\n"
+        f"output      {shape_text(numbers.output_shape)}\n"
+        f"layers      {numbers.layers}\n"
+        f"parameters  {numbers.parameters:,}\n"
+        f"MACs        {numbers.macs:,} an image ({count_text(numbers.macs)})"
+    )
+    return "\n".join(filter(None, (text.rstrip("\n"), summary))), result
+
+
+def archs(options: argparse.Namespace) -> Answer:
+    """Architectures; options with defaults and bounds."""
+    known = architectures()
+    if options.name:
+        chosen = [one for one in known if one["name"] == options.name]
+        if not chosen:
+            raise UsageError(f"unknown architecture {options.name!r}; known: {', '.join(one['name'] for one in known)}")
+    else:
+        chosen = known
+    return "\n\n".join(_architecture_text(one) for one in chosen), {"architectures": chosen}
+
+
+def _architecture_text(architecture: dict[str, Any]) -> str:
+    lines = [f"{architecture['name']}: {architecture['documentation']}"]
+    for option in architecture["options"]:
+        default = option.get("default")
+        value = "required" if default is None else f"={default}"
+        lines.append(f"  {option['name'] + ' ' + value:24} {_bounds(option):20} {option['documentation']}".rstrip())
+    return "\n".join(lines)
+
+
+def _bounds(option: dict[str, Any]) -> str:
+    if option.get("choices"):
+        return "|".join(str(choice) for choice in option["choices"])
+    if option.get("minimum") is not None and option.get("maximum") is not None:
+        return f"{option['minimum']}…{option['maximum']}"
+    return str(option.get("kind", ""))
+
+
+def fold(options: argparse.Namespace) -> Answer:
+    """Batch norm folded."""
+    with open_network(options.network, options.seed) as network:
+        before = network.info
+        folded, report = network.fold_batch_norm()
+    with folded:
+        after = folded.info
+        folded.save(options.out)
+    result = {
+        "parameters": after.parameters,
+        "parameters_before": before.parameters,
+        "layers": after.layers,
+        "layers_before": before.layers,
+        "out": options.out,
+        "report": report,
+    }
+    text = (
+        f"{options.out}: {before.layers} -> {after.layers} layers, "
+        f"{before.parameters:,} -> {after.parameters:,} parameters"
+    )
+    return text, result

@@ -1,0 +1,126 @@
+"""The arguments of every command, and how its failures end. Not here: what the commands do."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from .._errors import RengaError
+from .._version import VERSION
+from ._common import UsageError, positive, show, size
+from ._inspect import archs, fold, info
+from ._run import bench, run
+from ._train import evaluate, train
+
+_NETWORK = "a network file, or arch:NAME,option=value,… (`renga archs` lists names and options)"
+_SET = (
+    "'fashion-mnist', a folder of IDX or CIFAR files, a folder of images by class, "
+    "or an .npz (x_train, y_train, x_test, y_test)"
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Bad arguments are one sentence and exit status 1, like any other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def _common() -> _Parser:
+    common = _Parser(add_help=False)
+    common.add_argument(
+        "--threads", type=positive, default=0, metavar="N", help="threads to use (default: the library's rule)"
+    )
+    common.add_argument("--precision", default="f32", metavar="f32", help="arithmetic: f32")
+    common.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else there")
+    common.add_argument("--quiet", action="store_true", help="no text and no progress")
+    return common
+
+
+def _seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of initial weights (default 0)")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = _Parser(prog="renga", description="Convolutional networks on CPUs.")
+    parser.add_argument("--version", action="version", version=f"renga {VERSION}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    common = _common()
+
+    def command(name: str, action: Any, summary: str) -> argparse.ArgumentParser:
+        made: _Parser = commands.add_parser(name, parents=[common], help=summary, description=summary + ".")
+        made.set_defaults(action=action)
+        return made
+
+    one = command("info", info, "summary, layers and drawing of a network")
+    one.add_argument("network", metavar="NETWORK", help=_NETWORK)
+    one.add_argument("--layers", action="store_true", help="a table of the layers")
+    one.add_argument("--dot", metavar="FILE", help="write a drawing for Graphviz")
+    _seed(one)
+
+    one = command("archs", archs, "architectures, their options, defaults and bounds")
+    one.add_argument("name", metavar="NAME", nargs="?", help="one architecture (default: all)")
+
+    one = command("run", run, "inference on an .npy")
+    one.add_argument("network", metavar="NETWORK", help=_NETWORK)
+    one.add_argument("--input", required=True, metavar="X.npy", help="[N,H,W,C], f32 or u8")
+    one.add_argument("--output", required=True, metavar="Y.npy", help="the answers, f32")
+    one.add_argument("--layout", choices=("nhwc", "nchw"), default="nhwc", help="order of the axes of both files")
+    one.add_argument("--batch", type=positive, metavar="N", help="images at a time (default: up to 32)")
+    _seed(one)
+
+    one = command("bench", bench, "time inference, or a training step, on random input")
+    one.add_argument("network", metavar="NETWORK", help=_NETWORK)
+    one.add_argument("--batch", type=positive, metavar="N", help="images at a time (default 1; with --train 128)")
+    one.add_argument("--size", type=size, metavar="HxW", help="image size (default: the network's own)")
+    one.add_argument("--runs", type=positive, default=20, metavar="N", help="timed runs, after a warm-up (default 20)")
+    one.add_argument("--profile", action="store_true", help="the time of each step of the plan")
+    one.add_argument("--train", action="store_true", help="time a training step instead")
+    _seed(one)
+
+    one = command("train", train, "train a network on a set of images")
+    one.add_argument("network", metavar="NETWORK", help=_NETWORK)
+    one.add_argument("--data", required=True, metavar="SET", help=_SET)
+    one.add_argument("--out", required=True, metavar="FILE", help="the trained network")
+    one.add_argument("--epochs", type=positive, metavar="N", help="times through the set (default: the recipe's)")
+    one.add_argument(
+        "--recipe", metavar="NAME", help="a preset, with options after it: fast,batch=64 (default: the library's)"
+    )
+    one.add_argument("--limit", type=positive, metavar="N", help="train on the first N images only")
+    one.add_argument("--resume", action="store_true", help="go on from FILE.checkpoint, which an interrupted run left")
+    _seed(one)
+
+    one = command("eval", evaluate, "accuracy and confusion matrix over a set's test part")
+    one.add_argument("network", metavar="NETWORK", help=_NETWORK)
+    one.add_argument("--data", required=True, metavar="SET", help=_SET)
+    _seed(one)
+
+    one = command("fold", fold, "fold batch norms into convolutions")
+    one.add_argument("network", metavar="NETWORK", help=_NETWORK)
+    one.add_argument("out", metavar="OUT", help="the folded network")
+    _seed(one)
+    return parser
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Parses and runs; returns the exit status. Lets KeyboardInterrupt through."""
+    try:
+        options = make_parser().parse_args(arguments)
+        if options.precision != "f32":
+            raise UsageError(f"precision {options.precision} is not in this version; f32 is")
+        text, result = options.action(options)
+        show(options, text, result)
+        return 0
+    except BrokenPipeError:
+        raise
+    except (UsageError, RengaError, OSError, MemoryError) as error:
+        print(f"renga: {_sentence(error)}", file=sys.stderr)
+        return 1
+
+
+def _sentence(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text or ("out of memory" if isinstance(error, MemoryError) else type(error).__name__)

@@ -1,0 +1,96 @@
+"""Times inference and training steps of a network on random input. Not here: comparing with other libraries
+(Benchmarks/).
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._errors import InvalidArgument
+from ._options import MAX_EXTENT, whole
+from .network import Network
+from .session import Session
+from .trainer import Trainer
+
+_WARM_UP_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Wall-clock milliseconds of one call over `runs` calls, after a warm-up; and what the plan holds."""
+
+    batch: int
+    runs: int
+    median_ms: float
+    min_ms: float
+    p95_ms: float
+    compile_ms: float  #: making the session, or the trainer's first step
+    plan_bytes: int  #: weights, activations and scratch
+
+    @property
+    def images_per_second(self) -> float:
+        """By the median."""
+        return self.batch / self.median_ms * 1000
+
+
+def peak_resident_bytes() -> int:
+    """The most memory this process has had in RAM so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def time_calls(work: Callable[[], Any], runs: int) -> list[float]:
+    """Milliseconds of each of `runs` calls, after a warm-up of at least one call."""
+    begin = time.perf_counter()
+    work()
+    while time.perf_counter() - begin < _WARM_UP_SECONDS:
+        work()
+    times = []
+    for _ in range(whole(runs, "runs", 1, MAX_EXTENT)):
+        begin = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - begin) * 1000)
+    return times
+
+
+def _timing(times: list[float], batch: int, compile_ms: float, plan_bytes: int) -> Timing:
+    p95 = float(np.percentile(times, 95))
+    return Timing(batch, len(times), float(np.median(times)), min(times), p95, compile_ms, plan_bytes)
+
+
+def time_inference(
+    network: Network, *, batch: int = 1, size: tuple[int, int] | None = None, runs: int = 20, threads: int = 0
+) -> tuple[Timing, Session]:
+    """Times `Session.run` on normally distributed f32 input; returns the session too, which the caller closes."""
+    begin = time.perf_counter()
+    session = Session(network, batch=batch, size=size, threads=threads)
+    compile_ms = (time.perf_counter() - begin) * 1000
+    random = np.random.default_rng(1)
+    inputs = [random.standard_normal((batch, *shape), dtype=np.float32) for shape in session.input_shapes]
+    x = inputs[0] if len(inputs) == 1 else inputs
+    times = time_calls(lambda: session.run(x), runs)
+    return _timing(times, batch, compile_ms, session.memory.total), session
+
+
+def time_training(
+    network: Network, *, batch: int = 128, recipe: str | None = None, runs: int = 20, threads: int = 0
+) -> Timing:
+    """Times `Trainer.step` on normally distributed f32 images with random labels."""
+    info = network.info
+    classes = info.output_shape[2]
+    if info.inputs != 1:
+        raise InvalidArgument(f"the network has {info.inputs} inputs; training takes networks of one")
+    random = np.random.default_rng(1)
+    x = random.standard_normal((batch, *info.input_shape), dtype=np.float32)
+    y = random.integers(0, classes, batch, dtype=np.int32)
+    with Trainer(network, recipe, threads=threads, batch=batch) as trainer:
+        begin = time.perf_counter()
+        trainer.step(x, y)
+        compile_ms = (time.perf_counter() - begin) * 1000
+        times = time_calls(lambda: trainer.step(x, y), runs)
+        return _timing(times, batch, compile_ms, trainer.memory.total)
