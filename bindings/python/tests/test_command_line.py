@@ -1,0 +1,178 @@
+"""`python -m renga` from outside: JSON keys, exit statuses, sentences, interrupts."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import renga
+from conftest import TINY_SPEC, CommandLine, stripes
+
+
+def answer(command_line: CommandLine, *arguments: object) -> dict[str, Any]:
+    """The JSON object of a command that must succeed and say nothing else."""
+    ended = command_line(*arguments, "--json")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.count("\n") == 1
+    return dict(json.loads(ended.stdout))
+
+
+def test_info(command_line: CommandLine) -> None:
+    result = answer(command_line, "info", TINY_SPEC, "--dot", "n.dot")
+    assert result["input_shape"] == [8, 8, 3] and result["output_shape"] == [1, 1, 3]
+    assert result["parameters"] > 0 and result["macs"] > 0 and len(result["layers"]) > 8
+    assert (command_line.folder / "n.dot").read_text().lstrip().startswith("digraph")
+    text = command_line("info", TINY_SPEC, "--layers").stdout
+    assert f"{result['parameters']:,}" in text and len(text.splitlines()) > 10
+
+
+def test_archs(command_line: CommandLine) -> None:
+    result = answer(command_line, "archs", "resnet")
+    assert [one["name"] for one in result["architectures"]] == ["resnet"]
+    text = command_line("archs").stdout
+    assert "resnet:" in text and "depth" in text
+
+
+def test_train_eval_run_bench_and_fold(command_line: CommandLine, npz: Path) -> None:
+    folder = command_line.folder
+    result = answer(
+        command_line,
+        "train",
+        "arch:resnet,depth=8",
+        "--data",
+        npz,
+        "--out",
+        "n",
+        "--epochs",
+        3,
+        "--recipe",
+        "fast,batch=32",
+    )
+    assert result["test_accuracy"] > 0.5 and result["train_seconds"] > 0 and result["peak_bytes"] > 0
+    assert len(result["history"]) == 3
+    assert sorted(path.name for path in folder.iterdir()) == ["n"]
+
+    judged = answer(command_line, "eval", "n", "--data", npz)
+    assert judged["accuracy"] == result["test_accuracy"] and judged["n"] == 60
+    assert np.trace(np.array(judged["confusion"])) == round(60 * judged["accuracy"])
+    assert judged["classes"] == ["red", "green", "blue"]
+
+    images, _ = stripes(5)
+    np.save(folder / "x.npy", images)
+    ran = answer(command_line, "run", "n", "--input", "x.npy", "--output", "y.npy", "--batch", 2)
+    assert ran["output_shape"] == [5, 3] and ran["ms"] > 0
+    wanted = renga.Session(renga.Network.load(folder / "n"), batch=5).run(images)
+    assert np.array_equal(np.load(folder / "y.npy"), wanted)
+    np.save(folder / "x.npy", images.transpose(0, 3, 1, 2))
+    answer(command_line, "run", "n", "--input", "x.npy", "--output", "y.npy", "--layout", "nchw", "--threads", 1)
+    assert np.array_equal(np.load(folder / "y.npy"), wanted)
+
+    folded = answer(command_line, "fold", "n", "f")
+    assert folded["parameters"] == renga.Network.load(folder / "f").info.parameters
+    assert folded["layers"] < folded["layers_before"]
+
+    timed = answer(command_line, "bench", "n", "--batch", 2, "--runs", 5, "--profile", "--size", "16x16")
+    assert timed["min_ms"] <= timed["median_ms"] <= timed["p95_ms"] and timed["runs"] == 5
+    assert timed["peak_bytes"] > 0 and timed["load_ms"] > 0 and timed["steps"]
+    step = answer(command_line, "bench", "n", "--train", "--batch", 8, "--runs", 2)
+    assert step["median_ms"] > 0 and step["batch"] == 8
+    assert sorted(path.name for path in folder.iterdir()) == ["f", "n", "x.npy", "y.npy"]
+
+
+def test_quiet_and_progress_stay_off_pipes(command_line: CommandLine, npz: Path) -> None:
+    arguments = (
+        "train",
+        TINY_SPEC,
+        "--data",
+        npz,
+        "--out",
+        "n",
+        "--epochs",
+        1,
+        "--limit",
+        64,
+        "--recipe",
+        "fast,batch=32",
+    )
+    ended = command_line(*arguments)
+    assert ended.returncode == 0 and ended.stderr == "" and "test accuracy" in ended.stdout
+    ended = command_line(*arguments, "--quiet", "--seed", 4)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["frobnicate"], "frobnicate"),
+        ([], "COMMAND"),
+        (["info"], "NETWORK"),
+        (["info", "none.safetensors"], "none.safetensors"),
+        (["info", "x.onnx"], "ONNX"),
+        (["info", "arch:nosuch"], "resnet"),
+        (["info", "arch:"], "no architecture"),
+        (["info", "arch:resnet,depth"], "option=value"),
+        (["info", "arch:resnet,depth=3000000000"], "depth"),
+        (["info", TINY_SPEC, "--precision", "bf16"], "bf16"),
+        (["info", TINY_SPEC, "--threads", "0"], "below 1"),
+        (["archs", "nosuch"], "known: "),
+        (["bench", TINY_SPEC, "--size", "8"], "HxW"),
+        (["bench", TINY_SPEC, "--train", "--profile"], "--profile"),
+        (["run", TINY_SPEC, "--input", "none.npy", "--output", "y.npy"], "none.npy"),
+        (["train", TINY_SPEC, "--data", "none", "--out", "n"], "does not exist"),
+        (["train", TINY_SPEC, "--data", "none", "--out", "no/n"], "no folder"),
+        (["train", TINY_SPEC, "--data", "none", "--out", "n", "--memory", "1"], "--memory"),
+        (["eval", TINY_SPEC], "--data"),
+    ],
+)
+def test_bad_input_is_one_sentence(command_line: CommandLine, arguments: list[str], words: str) -> None:
+    ended = command_line(*arguments)
+    assert ended.returncode == 1 and ended.stdout == ""
+    assert ended.stderr.startswith("renga: ") and ended.stderr.count("\n") == 1 and words in ended.stderr
+    assert not list(command_line.folder.iterdir())
+
+
+def test_bad_arrays_are_one_sentence(command_line: CommandLine) -> None:
+    np.save(command_line.folder / "i.npy", np.zeros((1, 8, 8, 3), np.int64))
+    np.save(command_line.folder / "s.npy", np.zeros((8, 8, 3), np.float32))
+    np.save(command_line.folder / "o.npy", np.array([{}], dtype=object))
+    (command_line.folder / "t.npy").write_text("no array")
+    for name, words in (("i", "int64"), ("s", "[8, 8, 3]"), ("o", "o.npy"), ("t", "t.npy")):
+        ended = command_line("run", TINY_SPEC, "--input", f"{name}.npy", "--output", "y.npy")
+        assert ended.returncode == 1 and words in ended.stderr and ended.stderr.count("\n") == 1
+    assert not (command_line.folder / "y.npy").exists()
+
+
+def test_an_interrupt_leaves_a_whole_checkpoint_to_resume(command_line: CommandLine, npz: Path) -> None:
+    folder = command_line.folder
+    (folder / "n").write_text("an older result")
+    arguments = ("train", TINY_SPEC, "--data", npz, "--out", "n", "--recipe", "fast,batch=32")
+    process = command_line.start(*arguments, "--epochs", 1000000)
+    until = time.monotonic() + 30
+    while not (folder / "n.checkpoint").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and out == ""
+    assert "interrupted" in err and "--resume" in err and err.count("\n") == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["n", "n.checkpoint"]
+    assert (folder / "n").read_text() == "an older result"
+    trainer = renga.Trainer.resume(folder / "n.checkpoint")
+    assert trainer.history["epochs"]
+
+    process = command_line.start(*arguments, "--resume")  # the checkpoint's recipe holds: it goes on, and on
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert len(renga.Trainer.resume(folder / "n.checkpoint").history["epochs"]) >= len(trainer.history["epochs"])
+
+
+def test_resume_without_a_checkpoint_is_refused(command_line: CommandLine, npz: Path) -> None:
+    ended = command_line("train", TINY_SPEC, "--data", npz, "--out", "n", "--resume")
+    assert ended.returncode == 1 and "n.checkpoint does not exist" in ended.stderr

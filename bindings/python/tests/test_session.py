@@ -1,0 +1,189 @@
+"""Sessions: arrays in and out, which are copied, which are refused."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
+
+import numpy as np
+import pytest
+
+import renga
+from renga import _arrays
+from renga import session as session_module
+
+
+@pytest.fixture()
+def session(network: renga.Network) -> renga.Session:
+    return renga.Session(network, batch=4)
+
+
+@pytest.fixture()
+def x() -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((6, 8, 8, 3), dtype=np.float32)
+
+
+def test_answers_do_not_depend_on_batch_threads_or_company(network: renga.Network, x: np.ndarray) -> None:
+    wanted = renga.Session(network, batch=6, threads=1).run(x)
+    assert wanted.shape == (6, 3) and wanted.dtype == np.float32 and wanted.flags.owndata
+    for batch, threads in ((1, 1), (4, 2), (8, 2)):
+        assert np.array_equal(renga.Session(network, batch=batch, threads=threads).run(x), wanted)
+    assert np.array_equal(renga.Session(network, batch=1).run(x[3:4])[0], wanted[3])
+
+
+def test_nchw_is_the_same_images(session: renga.Session, x: np.ndarray) -> None:
+    turned = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    assert np.array_equal(session.run(turned, layout="nchw"), session.run(x))
+
+
+def sources_seen(session: renga.Session, x: object) -> list[int]:
+    """Addresses that the library is given for `x`."""
+    seen: list[int] = []
+    real = session_module.call
+
+    def spy(name: str, *arguments: object) -> None:
+        if name == "renga_session_run":
+            seen.append(arguments[1]._obj.data)
+        real(name, *arguments)
+
+    with mock.patch.object(session_module, "call", spy):
+        session.run(x)
+    return seen
+
+
+def test_contiguous_f32_and_u8_are_read_in_place(session: renga.Session, x: np.ndarray) -> None:
+    images = (np.abs(x) * 50).astype(np.uint8)
+    for array in (x, images, x[1:5], memoryview(x)):
+        address = np.asarray(array).ctypes.data
+        step = 4 * 8 * 8 * 3 * np.asarray(array).itemsize
+        assert sources_seen(session, array) == [address + i * step for i in range((len(array) + 3) // 4)]
+
+
+def test_other_floats_and_strides_are_converted_once(session: renga.Session, x: np.ndarray) -> None:
+    wanted = session.run(x)
+    swapped = x.astype(x.dtype.newbyteorder())
+    unaligned = np.frombuffer(b"x" + x.tobytes(), dtype=np.uint8)[1:].view(np.float32).reshape(x.shape)
+    for other in (
+        x.astype(np.float64),
+        x.tolist(),
+        np.asfortranarray(x),
+        np.repeat(x, 2, axis=1)[:, ::2],
+        swapped,
+        unaligned,
+    ):
+        assert np.array_equal(session.run(other), wanted)
+    assert np.allclose(session.run(x.astype(np.float16)), wanted, atol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64, np.uint16, bool, complex, object, "U1"])
+def test_ambiguous_types_are_refused(session: renga.Session, x: np.ndarray, dtype: object) -> None:
+    with pytest.raises(ValueError, match=r"x has dtype .*uint8 for pixels.*float32"):
+        session.run(np.ones(x.shape).astype(dtype))
+
+
+def test_wrong_shapes_are_refused_with_both_shapes(session: renga.Session, x: np.ndarray) -> None:
+    with pytest.raises(renga.ShapeMismatch, match=r"\[6,8,7,3\].*\[N,H,W,C\] = \[N,8,8,3\]"):
+        session.run(x[:, :, :7])
+    with pytest.raises(ValueError, match=r"\[N,C,H,W\] = \[N,3,8,8\]"):
+        session.run(x, layout="nchw")
+    with pytest.raises(ValueError, match=r"x\[None\]"):
+        session.run(x[0])
+    with pytest.raises(ValueError, match="layout is 'chwn'"):
+        session.run(x, layout="chwn")
+
+
+def test_out_is_written_in_place(session: renga.Session, x: np.ndarray) -> None:
+    out = np.full((6, 3), np.nan, dtype=np.float32)
+    assert session.run(x, out=out) is out
+    assert np.array_equal(out, session.run(x))
+    readonly = out.copy()
+    readonly.flags.writeable = False
+    for wrong in (out.astype(np.float64), np.zeros((3, 6), np.float32).T, readonly, [0.0] * 18):
+        with pytest.raises(ValueError, match="out must be"):
+            session.run(x, out=wrong)
+    with pytest.raises(ValueError, match=r"out has shape \[5,3\]; expected \[6,3\]"):
+        session.run(x, out=out[:5])
+    with pytest.raises(ValueError, match="overlaps"):
+        session.run(x, out=x.reshape(-1)[:18].reshape(6, 3))
+
+
+def test_no_images_give_no_answers(session: renga.Session, x: np.ndarray) -> None:
+    assert session.run(x[:0]).shape == (0, 3)
+
+
+def test_u8_follows_the_networks_normalisation(network: renga.Network) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    plain = renga.Session(network, batch=2).run(pixels)
+    assert np.array_equal(plain, renga.Session(network, batch=2).run(pixels.astype(np.float32)))
+    network.metadata["renga.normalization"] = '{"mean":[100,110,120],"scale":[0.01,0.02,0.04]}'
+    values = (pixels.astype(np.float32) - np.float32([100, 110, 120])) * np.float32([0.01, 0.02, 0.04])
+    session = renga.Session(network, batch=2)
+    assert np.allclose(session.run(pixels), session.run(values), rtol=1e-4, atol=1e-4)
+    assert not np.allclose(session.run(pixels), plain)
+
+
+def test_maps_and_several_inputs_and_outputs() -> None:
+    builder = renga.Builder()
+    a, b = builder.input(5, 5, 2, name="a"), builder.input(5, 5, 2, name="b")
+    total = builder.add("add", a, b)
+    network = builder.finish([total, builder.add("relu", total)])
+    random = np.random.default_rng(2)
+    p, q = (random.standard_normal((3, 5, 5, 2), dtype=np.float32) for _ in range(2))
+    session = renga.Session(network, batch=2)
+    added, positive = session.run([p, q])
+    assert np.array_equal(added, p + q) and np.array_equal(positive, np.maximum(p + q, 0))
+    turned = session.run([p.transpose(0, 3, 1, 2), q.transpose(0, 3, 1, 2)], layout="nchw")
+    assert np.array_equal(turned[0], (p + q).transpose(0, 3, 1, 2))
+    outs = [np.empty_like(p), np.empty_like(p)]
+    session.run([p, q], out=outs)
+    assert np.array_equal(outs[1], positive)
+    with pytest.raises(ValueError, match="1 arrays; the network has 2 inputs"):
+        session.run([p])
+    with pytest.raises(ValueError, match="same number"):
+        session.run([p, q[:2]])
+
+
+def test_image_size_is_an_option(network: renga.Network) -> None:
+    session = renga.Session(network, batch=1, size=(12, 16))
+    assert session.input_shapes == [(12, 16, 3)]
+    assert session.run(np.zeros((1, 12, 16, 3), np.float32)).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"batch": 0},
+        {"batch": 2**40},
+        {"threads": -1},
+        {"threads": 2**33},
+        {"size": (0, 8)},
+        {"batch": 1.5},
+        {"algorithm": "magic"},
+    ],
+)
+def test_bad_options_are_refused(network: renga.Network, options: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        renga.Session(network, **options)
+
+
+def test_memory_and_profile(session: renga.Session) -> None:
+    memory = session.memory
+    assert memory.activations >= memory.activations_lower_bound > 0
+    assert memory.total == memory.weights + memory.activations + memory.scratch
+    profile = session.profile(3)
+    assert profile["steps"] and {"name", "operator", "algorithm", "ms"} <= set(profile["steps"][0])
+
+
+def test_a_shared_session_serves_many_threads(network: renga.Network, x: np.ndarray) -> None:
+    session = renga.Session(network, batch=2, threads=2)
+    wanted = session.run(x)
+    with ThreadPoolExecutor(4) as pool:
+        for answers in pool.map(session.run, [x] * 32):
+            assert np.array_equal(answers, wanted)
+
+
+def test_labels_rule() -> None:
+    assert _arrays.as_labels(np.array([[1], [2]], dtype=np.uint8), 2).tolist() == [1, 2]
+    for wrong, word in (([1.0, 2.0], "dtype"), ([1, 2, 3], "shape"), ([1, 2**40], "32 bits")):
+        with pytest.raises(ValueError, match=word):
+            _arrays.as_labels(np.array(wrong), 2)

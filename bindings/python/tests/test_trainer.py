@@ -1,0 +1,177 @@
+"""Training: progress, exceptions in callbacks, interrupts, resuming, and who may touch a trainer meanwhile."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import renga
+from conftest import stripes
+
+RECIPE = {"epochs": 2, "batch": 32, "seed": 3}
+
+
+def weights(network: renga.Network) -> list[np.ndarray]:
+    return [network.parameters[name] for name in network.parameters]
+
+
+def same(a: renga.Network, b: renga.Network) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+
+
+def test_fit_learns_and_tells(network: renga.Network, train_set: renga.Dataset, test_set: renga.Dataset) -> None:
+    before = weights(network)
+    seen: list[renga.Progress] = []
+    with renga.Trainer(network, **{**RECIPE, "epochs": 4}) as trainer:
+        history = trainer.fit(train_set, test_set, progress=seen.append)
+        trained = trainer.network()
+        assert trainer.memory.total > 0
+        result = trainer.evaluate(test_set)
+    assert all(np.array_equal(a, b) for a, b in zip(before, weights(network), strict=True))
+    assert len(history["epochs"]) == 4 and history["train_seconds"] > 0 and history["peak_bytes"] > 0
+    ends = [p for p in seen if p.epoch_ended]
+    assert [p.epoch for p in ends] == [1, 2, 3, 4] and all(0 <= p.test_accuracy <= 1 for p in ends)
+    steps = [p for p in seen if not p.epoch_ended]
+    assert [p.step for p in steps] == list(range(1, len(steps) + 1)) and len(steps) == 4 * steps[0].batches
+    assert all(math.isfinite(p.loss) and p.images_per_second > 0 for p in steps)
+    assert result.accuracy > 0.9 and result.n == 60
+    assert result.confusion.shape == (3, 3) and result.confusion.sum() == 60
+    assert np.trace(result.confusion) / 60 == pytest.approx(result.accuracy)
+    assert trained.class_names == ["red", "green", "blue"]
+    session = renga.Session(trained, batch=60)
+    images, labels = stripes(60, seed=1)
+    assert (session.run(images).argmax(axis=1) == labels).mean() == pytest.approx(result.accuracy)
+
+
+def test_an_exception_in_progress_stops_and_comes_out(network: renga.Network, train_set: renga.Dataset) -> None:
+    class Mine(Exception):
+        pass
+
+    steps = []
+
+    def fail_at_third(now: renga.Progress) -> None:
+        steps.append(now.step)
+        if now.step == 3:
+            raise Mine("at the third")
+
+    trainer = renga.Trainer(network, **RECIPE)
+    with pytest.raises(Mine, match="at the third"):
+        trainer.fit(train_set, progress=fail_at_third)
+    assert steps == [1, 2, 3]
+    trainer.fit(train_set)  # goes on from there …
+    whole = renga.Trainer(network, **RECIPE)
+    whole.fit(train_set)
+    assert same(trainer.network(), whole.network())  # … to the same bits
+
+
+def test_returning_true_cancels(network: renga.Network, train_set: renga.Dataset) -> None:
+    trainer = renga.Trainer(network, **RECIPE)
+    with pytest.raises(renga.Cancelled) as caught:
+        trainer.fit(train_set, progress=lambda now: now.step == 2)
+    assert caught.value.status is renga.Status.CANCELLED
+
+
+@pytest.mark.parametrize("progress", [None, lambda now: None])
+def test_ctrl_c_stops_between_steps(network: renga.Network, train_set: renga.Dataset, progress: object) -> None:
+    """A signal of its own thread while the library works: KeyboardInterrupt comes out, the trainer is whole."""
+    trainer = renga.Trainer(network, epochs=10000, batch=32)
+    handler = signal.getsignal(signal.SIGINT)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            trainer.fit(train_set, progress=progress)
+    finally:
+        timer.cancel()
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert all(np.isfinite(values).all() for values in weights(trainer.network()))
+
+
+def test_a_handler_of_the_hosts_own_still_runs(network: renga.Network, train_set: renga.Dataset) -> None:
+    heard = []
+    previous = signal.signal(signal.SIGTERM, lambda *_: heard.append(True))
+    try:
+        trainer = renga.Trainer(network, **RECIPE)
+        trainer.fit(train_set, progress=lambda now: os.kill(os.getpid(), signal.SIGTERM) if now.step == 2 else None)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert heard == [True]
+
+
+def test_what_progress_may_do(network: renga.Network, train_set: renga.Dataset, tmp_path: Path) -> None:
+    trainer = renga.Trainer(network, **RECIPE)
+    refused = []
+
+    def look(now: renga.Progress) -> None:
+        if now.step != 3:
+            return
+        trainer.save(tmp_path / "third")
+        assert trainer.network().info == network.info
+        for forbidden in (trainer.close, lambda: trainer.fit(train_set), lambda: trainer.step(*stripes(32))):
+            with pytest.raises(renga.Busy):
+                forbidden()
+            refused.append(True)
+
+    trainer.fit(train_set, progress=look)
+    assert len(refused) == 3
+    resumed = renga.Trainer.resume(tmp_path / "third", threads=1)
+    resumed.fit(train_set)
+    assert same(resumed.network(), trainer.network())
+
+
+def test_checkpoints_resume_to_the_same_bits(network: renga.Network, train_set: renga.Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    trainer = renga.Trainer(network, **RECIPE)
+    stop_in_second = 192 // 32 + 2
+    with pytest.raises(renga.Cancelled):
+        trainer.fit(train_set, checkpoint=path, progress=lambda now: now.step == stop_in_second)
+    resumed = renga.Trainer.resume(path)
+    resumed.fit(train_set, checkpoint=path)
+    whole = renga.Trainer(network, **RECIPE)
+    whole.fit(train_set)
+    assert same(resumed.network(), whole.network())
+    with pytest.raises(renga.RengaError):
+        renga.Trainer.resume(__file__)
+
+
+def test_steps(network: renga.Network) -> None:
+    images, labels = stripes(32)
+    trainer = renga.Trainer(network, **RECIPE)
+    x = images.astype(np.float32) / 128 - 1
+    losses = [trainer.step(x, labels)[0] for _ in range(20)]
+    assert losses[-1] < losses[0]
+    loss, correct = trainer.step(x, labels.astype(np.int64))
+    assert math.isfinite(loss) and 0 <= correct <= 32
+    with pytest.raises(ValueError, match="labels has shape"):
+        trainer.step(x, labels[:3])
+    with pytest.raises(renga.RengaError):
+        trainer.step(x, labels + 7)
+    with pytest.raises(renga.RengaError):
+        trainer.step(x[:, :4], labels)
+
+
+def test_not_a_number_is_an_error(network: renga.Network) -> None:
+    images, labels = stripes(32)
+    with pytest.raises(renga.NotFinite):
+        renga.Trainer(network, **RECIPE).step(np.full(images.shape, np.nan, np.float32), labels)
+
+
+def test_bad_recipes_are_refused(network: renga.Network, train_set: renga.Dataset) -> None:
+    for bad in ({"recipe": "magic"}, {"epochs": -1}, {"speed": 3}, {"threads": -1}, {"threads": 10**6}):
+        with pytest.raises((ValueError, KeyError)):
+            renga.Trainer(network, **bad)
+    with pytest.raises(renga.RengaError):
+        renga.Trainer(network, **RECIPE).fit(renga.Dataset(np.zeros((64, 4, 4, 1), np.uint8), [0] * 64, classes=3))
+
+
+def test_threads_give_the_same_bits(network: renga.Network, train_set: renga.Dataset) -> None:
+    one, two = (renga.Trainer(network, threads=threads, **RECIPE) for threads in (1, 2))
+    one.fit(train_set)
+    two.fit(train_set)
+    assert same(one.network(), two.network())
