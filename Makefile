@@ -33,7 +33,11 @@ needs-build needs-demo needs-test: needs-%:
 $(VENV)/.ready: bindings/python/pyproject.toml
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check setuptools wheel numpy pytest scikit-learn
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check 'setuptools>=77' numpy
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check pytest scikit-learn pillow
 	@touch $@
 
 # ---- build and install ----
@@ -53,6 +57,18 @@ install: build ## install library, headers, pkg-config and CMake files (PREFIX=/
 uninstall: ## remove exactly what install put there (same PREFIX and DESTDIR)
 	@$(INSTALL_TREE) uninstall '$(LIBRARY)' '$(VERSION)'
 
+# ---- Python ----
+
+wheel: build $(VENV)/.ready ## build the Python wheel, with the library inside, into dist/
+	@rm -rf dist bindings/python/build
+	RENGA_WHEEL_LIBRARY=$(CURDIR)/$(LIBRARY) $(VENV)/bin/pip wheel --quiet --disable-pip-version-check \
+		--no-build-isolation --no-deps --wheel-dir dist bindings/python
+	@$(VENV)/bin/python bindings/python/check_wheel.py dist/*.whl
+
+demo: needs-demo wheel ## train on Fashion-MNIST, run from C, write demo/report.html (under 4 minutes)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/*.whl
+	@$(VENV)/bin/python examples/demo/demo.py
+
 # ---- prove ----
 
 test: needs-test lint build test-engine test-outside test-install test-cross ## run everything (under 15 minutes)
@@ -61,7 +77,7 @@ test-engine: # the Swift and C tests, in debug
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build
 
-test-outside: $(VENV)/.ready # the library from C and Python, as a host sees it
+test-outside: $(VENV)/.ready-test # the library from C and Python, as a host sees it
 	RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=bindings/python/src $(VENV)/bin/python -m pytest -q Tests/ABITests bindings/python/tests
 
 test-install: build # the installed tree: examples by pkg-config and by CMake, moved, uninstalled

@@ -25,6 +25,10 @@ class Recorder:
         self.accuracy: list[tuple[float, float]] = []  #: (epochs, training accuracy since the last point)
         self.test_accuracy: list[tuple[float, float]] = []  #: (epochs, accuracy)
 
+    def forward_to(self, then: Callable[[Progress], Any]) -> None:
+        """Hands each report on to `then` from now on."""
+        self._then = then
+
     def __call__(self, now: Progress) -> Any:
         """Takes a report."""
         if now.epoch != self._epoch:
