@@ -1,0 +1,163 @@
+// SafetensorsFile.swift: f32 tensors by name and text by name in one file that any safetensors reader opens.
+// Not here: what the tensors are (NetworkFile; the training state in RengaTraining).
+import RengaNetwork
+
+/// The content of a safetensors file. A value: reading is all or nothing, writing puts a whole file in place or leaves what was there.
+public struct SafetensorsFile: Sendable {
+    /// Tensors by name.
+    public var tensors: [String: Tensor]
+    /// Text by name, without the checksums, which are the file's own affair.
+    public var metadata: [String: String]
+    /// True where the file carried checksums, which were then all right; false for a file by another program.
+    public let isVerified: Bool
+
+    /// Content to be written. Names must not be empty or `__metadata__`; metadata keys must not begin with `renga.checksum`.
+    public init(tensors: [String: Tensor], metadata: [String: String] = [:]) {
+        self.tensors = tensors
+        self.metadata = metadata
+        isVerified = false
+    }
+
+    /// Reads a file. Memory: its size. Errors: fileError; corruptData (truncated, damaged, not such a file);
+    /// unsupported (an element type other than F32); outOfMemory.
+    public init(path: String) throws(RengaError) {
+        try self.init(InputFile(path: path))
+    }
+
+    /// Reads the same from memory; `bytes` are read during the call only.
+    public init(bytes: UnsafeRawBufferPointer) throws(RengaError) {
+        try self.init(MemorySource(bytes: bytes))
+    }
+
+    private init(_ source: some ByteSource) throws(RengaError) {
+        do {
+            var (header, dataStart, isVerified) = try SafetensorsFile.header(of: source)
+            var tensors: [String: Tensor] = [:]
+            for entry in header.entries {
+                let tensor = try SafetensorsFile.tensor(entry, source, at: dataStart + entry.begin)
+                if isVerified { try SafetensorsFile.verify(tensor, entry.name, header.metadata) }
+                tensors[entry.name] = tensor
+            }
+            header.metadata = header.metadata.filter { !$0.key.hasPrefix(SafetensorsChecksums.prefix) }
+            self.tensors = tensors
+            metadata = header.metadata
+            self.isVerified = isVerified
+        } catch {
+            guard error.status == .corruptData || error.status == .unsupported else { throw error }
+            throw RengaError(error.status, "\(source.name) cannot be read as safetensors: \(error.message)")
+        }
+    }
+}
+
+// MARK: - Reading
+
+extension SafetensorsFile {
+    private static func header(
+        of source: some ByteSource
+    ) throws(RengaError) -> (header: SafetensorsHeader, dataStart: Int, isVerified: Bool) {
+        guard source.size >= 8 else { throw RengaError(.corruptData, "it has only \(source.size) bytes") }
+        var word: UInt64 = 0
+        try withUnsafeMutableBytes(of: &word) { (bytes) throws(RengaError) in try source.read(bytes, at: 0) }
+        let length = UInt64(littleEndian: word)
+        guard length <= SafetensorsHeader.mostBytes, Int(length) <= source.size - 8 else {
+            throw RengaError(
+                .corruptData,
+                "its header would have \(length) bytes (the file \(source.size), at most \(SafetensorsHeader.mostBytes))"
+            )
+        }
+        var bytes = [UInt8](repeating: 0, count: Int(length))
+        try bytes.withUnsafeMutableBufferPointer { (bytes) throws(RengaError) in
+            try source.read(UnsafeMutableRawBufferPointer(bytes), at: 8)
+        }
+        let dataStart = 8 + bytes.count
+        let header = try SafetensorsHeader(parsing: bytes, dataBytes: source.size - dataStart)
+        let isVerified = header.metadata.keys.contains { $0.hasPrefix(SafetensorsChecksums.prefix) }
+        guard !isVerified || SafetensorsChecksums.isIntact(bytes) else { throw damaged("header") }
+        return (header, dataStart, isVerified)
+    }
+
+    private static func tensor(
+        _ entry: SafetensorsHeader.Entry, _ source: some ByteSource, at offset: Int
+    ) throws(RengaError) -> Tensor {
+        var tensor = try Tensor(dimensions: entry.dimensions)
+        try tensor.withUnsafeMutableValues { (values) throws(RengaError) in
+            try source.read(UnsafeMutableRawBufferPointer(values), at: offset)
+        }
+        return tensor
+    }
+
+    private static func verify(
+        _ tensor: Tensor, _ name: String, _ metadata: [String: String]
+    ) throws(RengaError) {
+        let checksum = tensor.withUnsafeValues { CRC32C.text(of: UnsafeRawBufferPointer($0)) }
+        guard metadata[SafetensorsChecksums.key(name)] == checksum else {
+            throw damaged("tensor '\(name.prefix(200))'")
+        }
+    }
+
+    private static func damaged(_ what: String) -> RengaError {
+        RengaError(.corruptData, "the checksum of its \(what) is wrong: damaged, or changed by another program")
+    }
+}
+
+// MARK: - Writing
+
+extension SafetensorsFile {
+    /// Writes the file: beside `path`, synced, renamed over it. On an error what stood at `path` is untouched.
+    /// Errors: fileError (with path, operation and the system's words); invalidArgument (names, metadata).
+    public func save(to path: String) throws(RengaError) {
+        let encoded = try Encoded(self)
+        let file = try AtomicFile(path: path)
+        try encoded.write { (bytes) throws(RengaError) in try file.write(bytes) }
+        try file.commit()
+    }
+
+    /// Writes the same bytes to memory: `prepare` gets their number and returns room for them, or throws.
+    public func write(
+        into prepare: (Int) throws(RengaError) -> UnsafeMutableRawBufferPointer
+    ) throws(RengaError) {
+        let encoded = try Encoded(self)
+        let dst = try prepare(encoded.byteCount)
+        guard dst.count >= encoded.byteCount else {
+            throw RengaError(.invalidArgument, "the file has \(encoded.byteCount) bytes, the buffer \(dst.count)")
+        }
+        var place = 0
+        try encoded.write { (bytes) throws(RengaError) in
+            UnsafeMutableRawBufferPointer(rebasing: dst[place...]).copyMemory(from: bytes)
+            place += bytes.count
+        }
+    }
+
+    /// The header with all checksums, and the order of the tensors behind it.
+    private struct Encoded {
+        private let header: [UInt8]
+        private let tensors: [Tensor]
+        let byteCount: Int
+
+        init(_ file: SafetensorsFile) throws(RengaError) {
+            for key in file.metadata.keys where key.hasPrefix(SafetensorsChecksums.prefix) {
+                throw RengaError(.invalidArgument, "the metadata key '\(key.prefix(200))' is reserved for checksums")
+            }
+            var header = try SafetensorsHeader(layingOut: file.tensors, metadata: file.metadata)
+            let ordered = header.entries.compactMap { file.tensors[$0.name] }
+            for (entry, tensor) in zip(header.entries, ordered) {
+                header.metadata[SafetensorsChecksums.key(entry.name)] =
+                    tensor.withUnsafeValues { CRC32C.text(of: UnsafeRawBufferPointer($0)) }
+            }
+            let bytes = try SafetensorsChecksums.sealed(header)
+            self.header = bytes
+            tensors = ordered
+            byteCount = header.dataBytes.saturatingPlus(8 + bytes.count)
+        }
+
+        func write(to sink: (UnsafeRawBufferPointer) throws(RengaError) -> Void) throws(RengaError) {
+            try withUnsafeBytes(of: UInt64(header.count).littleEndian) { (bytes) throws(RengaError) in try sink(bytes) }
+            try header.withUnsafeBufferPointer { (bytes) throws(RengaError) in
+                try sink(UnsafeRawBufferPointer(bytes))
+            }
+            for tensor in tensors {
+                try tensor.withUnsafeValues { (values) throws(RengaError) in try sink(UnsafeRawBufferPointer(values)) }
+            }
+        }
+    }
+}
