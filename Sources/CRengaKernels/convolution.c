@@ -1,11 +1,13 @@
 /* convolution.c: the public entry points: which algorithm runs a pass over a shape, and the call into it.
  * Not here: any arithmetic on data: each algorithm has files of its own. */
-#include "convolution_internal.h"
+#include "winograd_internal.h"
 
 /* One row of the ordered list: how an algorithm plans, packs and runs. Entries that it lacks are NULL. */
 typedef struct algorithm_entry {
   rk_conv_algorithm algorithm;
   const char *name;
+  /* Whether the list's choice falls on it: asked only where no algorithm is forced. NULL: always. */
+  int (*prefers)(const rk_conv_plan *plan);
   /* Fills sizes and blocks of a plan whose other fields stand; 0, or -1 where the algorithm does not apply or a size overflows. */
   int (*plan)(rk_conv_plan *plan);
   void (*pack)(const rk_conv_pack_args *args, const rk_team *team);
@@ -19,11 +21,23 @@ static int reference_plan(rk_conv_plan *plan) {
   return 0;
 }
 
-/* In order of preference; a shape gets the first entry whose plan accepts it. */
+static int winograd_prefers(const rk_conv_plan *plan) {
+  return plan->pass == RK_CONV_BACKWARD_WEIGHT ? rk_winograd_backward_weight_prefers(plan) : rk_winograd_prefers(plan);
+}
+
+static int winograd_plan(rk_conv_plan *plan) {
+  return plan->pass == RK_CONV_BACKWARD_WEIGHT ? rk_winograd_backward_weight_plan(plan) : rk_winograd_plan(plan);
+}
+
+/* In order of preference; a shape gets the first entry that prefers and accepts it. */
 static const algorithm_entry ordered_list[] = {
-    {RK_CONV_DIRECT, "direct", rk_conv_direct_plan, rk_conv_direct_pack, rk_conv_direct_forward, rk_conv_direct_backward_data,
+    {RK_CONV_WINOGRAD_F4, "winograd-f4", winograd_prefers, winograd_plan, rk_winograd_pack, rk_winograd_forward, rk_winograd_backward_data,
+     rk_winograd_backward_weight},
+    {RK_CONV_WINOGRAD_F2, "winograd-f2", winograd_prefers, winograd_plan, rk_winograd_pack, rk_winograd_forward, rk_winograd_backward_data,
+     NULL},
+    {RK_CONV_DIRECT, "direct", NULL, rk_conv_direct_plan, rk_conv_direct_pack, rk_conv_direct_forward, rk_conv_direct_backward_data,
      rk_conv_direct_backward_weight},
-    {RK_CONV_REFERENCE, "reference", reference_plan, NULL, rk_conv_reference_forward, rk_conv_reference_backward_data,
+    {RK_CONV_REFERENCE, "reference", NULL, reference_plan, NULL, rk_conv_reference_forward, rk_conv_reference_backward_data,
      rk_conv_reference_backward_weight},
 };
 #define ENTRIES (sizeof ordered_list / sizeof ordered_list[0])
@@ -77,6 +91,7 @@ int rk_conv_plan_init(rk_conv_plan *plan, const rk_conv_shape *shape, rk_conv_pa
     const algorithm_entry *entry = &ordered_list[i];
     if (algorithm != RK_CONV_AUTO && entry->algorithm != algorithm) continue;
     *plan = (rk_conv_plan){.shape = *shape, .pass = pass, .algorithm = entry->algorithm, .isa = isa, .threads = threads};
+    if (algorithm == RK_CONV_AUTO && entry->prefers && !entry->prefers(plan)) continue;
     if (entry->plan(plan) == 0) return 0;
   }
   return -1;

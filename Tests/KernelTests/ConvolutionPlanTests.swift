@@ -62,8 +62,27 @@ final class ConvolutionPlanTests: XCTestCase {
             try shape().plan(RK_CONV_FORWARD, RK_CONV_AUTO, RK_ISA_REFERENCE, threads: Int32(RK_MAX_THREADS) + 1))
     }
 
+    private func choice(_ pass: rk_conv_pass, n: Int, size: Int, c: Int, k: Int) -> rk_conv_algorithm? {
+        rk_conv_shape(n: n, h: size, w: size, c: c, k: k, r: 3, s: 3, pads: (1, 1, 1, 1))?
+            .plan(pass, RK_CONV_AUTO, fastSets.last ?? RK_ISA_GENERIC)?.algorithm
+    }
+
+    /// The list's choice where the measurements leave no doubt.
+    func testAutoPicksWinogradWhereItWins() {
+        for pass in convolutionPasses {
+            XCTAssertEqual(choice(pass, n: 128, size: 32, c: 16, k: 16), RK_CONV_WINOGRAD_F4)
+            XCTAssertEqual(choice(pass, n: 64, size: 8, c: 64, k: 64), RK_CONV_WINOGRAD_F4)
+        }
+        XCTAssertEqual(choice(RK_CONV_FORWARD, n: 1, size: 56, c: 64, k: 64), RK_CONV_WINOGRAD_F4)
+        XCTAssertEqual(choice(RK_CONV_FORWARD, n: 1, size: 7, c: 512, k: 512), RK_CONV_WINOGRAD_F2)
+        XCTAssertEqual(choice(RK_CONV_FORWARD, n: 128, size: 32, c: 3, k: 16), RK_CONV_DIRECT)
+        XCTAssertEqual(choice(RK_CONV_BACKWARD_WEIGHT, n: 4, size: 14, c: 512, k: 512), RK_CONV_DIRECT)
+    }
+
     func testNames() {
-        let algorithms = [RK_CONV_AUTO, RK_CONV_REFERENCE, RK_CONV_DIRECT]
+        let algorithms = [
+            RK_CONV_AUTO, RK_CONV_REFERENCE, RK_CONV_DIRECT, RK_CONV_WINOGRAD_F2, RK_CONV_WINOGRAD_F4,
+        ]
         let names = Set(algorithms.map { String(cString: rk_conv_algorithm_name($0)) })
         XCTAssertEqual(names.count, algorithms.count)
         XCTAssertEqual(String(cString: rk_conv_algorithm_name(rk_conv_algorithm(rawValue: 99))), "unknown")

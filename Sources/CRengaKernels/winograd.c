@@ -1,0 +1,238 @@
+/* winograd.c: forward and backward-data of 3x3 filters of stride 1 by Winograd's F(4x4, 3x3) and F(2x2, 3x3).
+ * Not here: the transforms (winograd_kernels.h), backward-weight (winograd_backward_weight.c).
+ *
+ * Each thread takes blocks of tiles through transform, `positions` matrix products and inverse transform, all within its L2. Where the
+ * transformed weights are too many to be read for each block, all tiles are transformed first and the threads share the outputs instead.
+ * No output's sum depends on that choice, on the blocks or on the team. */
+#include "winograd_internal.h"
+#include <string.h>
+
+/* Floats of a block's transformed tiles: 2 MB, what an L2 holds. */
+#define BLOCK_FLOATS (512 * 1024)
+/* Bytes of transformed weights that stay in L2 between blocks. */
+#define RESIDENT_FLOATS (256 * 1024)
+
+const rk_winograd_transforms *rk_winograd_transforms_of(rk_isa isa) {
+#if defined(__x86_64__)
+  if (isa == RK_ISA_AVX512) return &rk_winograd_avx512;
+  if (isa == RK_ISA_AVX2) return &rk_winograd_avx2;
+#endif
+  (void)isa;
+  return &rk_winograd_generic;
+}
+
+static int applies(const rk_conv_plan *plan) {
+  const rk_conv_shape *shape = &plan->shape;
+  return plan->isa != RK_ISA_REFERENCE && shape->r == 3 && shape->s == 3 && shape->stride_h == 1 && shape->stride_w == 1 &&
+         shape->dilation_h == 1 && shape->dilation_w == 1 && shape->groups == 1;
+}
+
+int rk_winograd_prepare(const rk_conv_plan *plan, rk_winograd *winograd) {
+  if (!applies(plan)) return -1;
+  rk_conv_plan forward = *plan;
+  if (plan->pass == RK_CONV_BACKWARD_WEIGHT) forward.pass = RK_CONV_FORWARD;
+  rk_conv_correlation(&forward, 0, &winograd->at);
+  const rk_correlation *at = &winograd->at;
+  winograd->kernels = rk_conv_kernels_of(plan->isa);
+  winograd->m = plan->algorithm == RK_CONV_WINOGRAD_F4 ? 4 : 2;
+  winograd->positions = (winograd->m + 2) * (winograd->m + 2);
+  winograd->tiles_h = rk_div_up(at->out_h, winograd->m);
+  winograd->tiles_w = rk_div_up(at->out_w, winograd->m);
+  winograd->tiles = at->n * winograd->tiles_h * winograd->tiles_w;
+  int64_t lanes = winograd->kernels->lanes;
+  winograd->c_line = rk_div_up(at->c, lanes) * lanes;
+  winograd->k_line = rk_div_up(at->k, lanes) * lanes;
+  int64_t transformed[] = {winograd->positions, winograd->tiles, rk_max64(winograd->c_line, winograd->k_line)};
+  int64_t weights[] = {winograd->positions, winograd->c_line, winograd->k_line};
+  return rk_conv_addressable(transformed, 3) && rk_conv_addressable(weights, 3) ? 0 : -1;
+}
+
+/* ---- Planning ---- */
+
+/* plan->block: tiles of a block; whether threads share the outputs instead; floats of scratch before the lines of zeros. */
+enum { BLOCK_TILES = 0, SHARE_OUTPUTS = 1, ZEROS_AT = 2 };
+
+static int64_t tile_floats(const rk_winograd *winograd) { return winograd->positions * (winograd->c_line + winograd->k_line); }
+
+int rk_winograd_plan(rk_conv_plan *plan) {
+  rk_winograd winograd;
+  if (rk_winograd_prepare(plan, &winograd) != 0) return -1;
+  int64_t rows = winograd.kernels->tile_rows, weights = winograd.positions * winograd.at.c * winograd.k_line;
+  int64_t block = rk_max64(rk_min64(BLOCK_FLOATS / tile_floats(&winograd) / rows, 28 / rows + (rows < 14)), 1) * rows;
+  int64_t per_thread = rk_div_up(winograd.tiles, plan->threads), blocks = rk_div_up(per_thread, block);
+  plan->block[BLOCK_TILES] = rk_div_up(per_thread, blocks);
+  plan->packed_floats = (size_t)weights;
+  /* Traffic beyond L2, in floats: the weights for each block; or once, with all transformed tiles written and read. */
+  int64_t per_block = plan->threads * blocks * weights, at_once = weights + 4 * winograd.tiles * tile_floats(&winograd);
+  int64_t panels = rk_div_up(winograd.at.k, winograd.kernels->lanes * RK_CONV_MOST_VECTORS);
+  plan->block[SHARE_OUTPUTS] = weights > RESIDENT_FLOATS && at_once < per_block && panels >= plan->threads;
+  int64_t tiles = plan->block[SHARE_OUTPUTS] ? winograd.tiles : plan->threads * plan->block[BLOCK_TILES];
+  plan->block[ZEROS_AT] = tiles * tile_floats(&winograd);
+  plan->scratch_floats = (size_t)(plan->block[ZEROS_AT] + plan->threads * winograd.c_line);
+  return 0;
+}
+
+/* Vector multiply-adds that one vector of a tile's transforms weighs as much as, for each position. */
+#define TRANSFORM_WEIGHT 13.0
+/* Tiles whose products take as long as reading one tile's worth of weights from beyond L2. */
+#define WEIGHT_READ 12.0
+
+/* What a pass costs, in multiply-adds for one channel and one output: an estimate fitted to measurements (see the benchmark). */
+static double cost(const rk_conv_plan *plan, int64_t m) {
+  rk_conv_plan forward = *plan;
+  rk_correlation at;
+  if (plan->pass == RK_CONV_BACKWARD_WEIGHT) forward.pass = RK_CONV_FORWARD;
+  rk_conv_correlation(&forward, 0, &at);
+  int64_t lanes = rk_conv_kernels_of(plan->isa)->lanes;
+  double c = (double)at.c, c_line = (double)(rk_div_up(at.c, lanes) * lanes), k_line = (double)(rk_div_up(at.k, lanes) * lanes);
+  double positions = m == 1 ? 9 : (double)((m + 2) * (m + 2)), tiles = (double)(at.n * rk_div_up(at.out_h, m) * rk_div_up(at.out_w, m));
+  double transforms = m == 1 ? 0 : TRANSFORM_WEIGHT * (c_line + k_line) / (c * k_line);
+  double read = positions * c * k_line > RESIDENT_FLOATS ? WEIGHT_READ : 0;
+  return positions * (tiles * (1 + transforms) + read);
+}
+
+int rk_winograd_prefers(const rk_conv_plan *plan) {
+  if (!applies(plan)) return 0;
+  double own = cost(plan, plan->algorithm == RK_CONV_WINOGRAD_F4 ? 4 : 2);
+  if (plan->algorithm == RK_CONV_WINOGRAD_F4 && own > 1.05 * cost(plan, 2)) return 0;
+  return own < 0.95 * cost(plan, 1);
+}
+
+/* ---- Packing: U = G g G^T as [position][panel][c][lanes] ---- */
+
+/* Channels whose filters are gathered at once where the pass exchanges channels and outputs. */
+#define GATHER 16
+
+/* dst[channel][tap][lane], taps in the correlation's order, from weight[tap][c0 + lane][k0 + channel]. */
+static void gather_filters(const rk_conv_shape *shape, const float *weight, int64_t k0, int64_t channels, int64_t c0, int64_t lanes, float *dst) {
+  const int64_t wide = RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS;
+  for (int64_t tap = 0; tap < 9; tap++)
+    for (int64_t lane = 0; lane < lanes; lane++) {
+      const float *src = weight + ((8 - tap) * shape->c + c0 + lane) * shape->k + k0;
+      for (int64_t channel = 0; channel < channels; channel++) dst[(channel * 9 + tap) * wide + lane] = src[channel];
+    }
+}
+
+void rk_winograd_pack(const rk_conv_pack_args *args, const rk_team *team) {
+  const rk_conv_plan *plan = args->plan;
+  const rk_conv_shape *shape = &plan->shape;
+  rk_winograd winograd;
+  if (rk_winograd_prepare(plan, &winograd) != 0) return;
+  const rk_correlation *at = &winograd.at;
+  int64_t vector = winograd.kernels->lanes, wide = vector * RK_CONV_MOST_VECTORS, plane = at->c * winograd.k_line, begin, end;
+  int64_t panels = rk_div_up(at->k, wide), groups = rk_div_up(at->c, GATHER), m4 = winograd.m == 4;
+  const rk_winograd_transforms *transforms = rk_winograd_transforms_of(plan->isa);
+  float filters[GATHER * 9 * RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS];
+  rk_share(panels * groups, team, &begin, &end);
+  for (int64_t i = begin; i < end; i++) {
+    int64_t k = i / groups * wide, count = rk_min64(wide, at->k - k), lanes = rk_div_up(count, vector) * vector;
+    int64_t c0 = i % groups * GATHER, channels = rk_min64(GATHER, at->c - c0);
+    float *packed = args->packed + k * at->c + c0 * lanes;
+    if (plan->pass == RK_CONV_BACKWARD_DATA) gather_filters(shape, args->weight, c0, channels, k, count, filters);
+    for (int64_t c = 0; c < channels; c++) {
+      int forward = plan->pass == RK_CONV_FORWARD;
+      const float *weight = forward ? args->weight + (c0 + c) * shape->k + k : filters + c * 9 * RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS;
+      int64_t tap_step = forward ? shape->c * shape->k : RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS;
+      transforms->weight[m4](weight, tap_step, count, lanes, packed + c * lanes, plane);
+    }
+  }
+}
+
+/* ---- Running ---- */
+
+typedef struct winograd_run {
+  const float *src, *packed;
+  rk_winograd_output output;
+  float *scratch;
+} winograd_run;
+
+/* products = lines x U for `tiles` tiles and panels [panel_begin, panel_end), in all positions. */
+static void multiply(const rk_winograd *winograd, const float *packed, const float *lines, int64_t lines_plane, int64_t tiles,
+                     int64_t panel_begin, int64_t panel_end, float *products, int64_t products_plane) {
+  const rk_conv_kernels *kernels = winograd->kernels;
+  const rk_correlation *at = &winograd->at;
+  int64_t wide = kernels->lanes * RK_CONV_MOST_VECTORS, row_tiles = rk_div_up(tiles, kernels->tile_rows);
+  rk_conv_tile tile = {.src_row = winograd->c_line, .run = at->c, .inner = 1, .outer = 1, .dst_row = winograd->k_line};
+  for (int64_t position = 0; position < winograd->positions; position++)
+    for (int64_t panel = panel_begin; panel < panel_end; panel++) {
+      int64_t k = panel * wide, first = 0;
+      tile.lanes = (int32_t)rk_min64(wide, winograd->k_line - k);
+      tile.panel = packed + (position * winograd->k_line + k) * at->c;
+      for (int64_t i = 0; i < row_tiles; i++) {
+        int64_t rows = tiles / row_tiles + (i < tiles % row_tiles), half = rows > 7 ? (rows + 1) / 2 : 0;
+        tile.src = lines + position * lines_plane + first * winograd->c_line;
+        tile.src2 = tile.src + half * winograd->c_line;
+        tile.dst = products + position * products_plane + first * winograd->k_line + k;
+        tile.dst2 = tile.dst + half * winograd->k_line;
+        kernels->tile[tile.lanes / kernels->lanes - 1][rows - 1](&tile);
+        first += rows;
+      }
+    }
+}
+
+/* Blocks of this thread's share of the tiles. */
+static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, winograd_run *run, const float *zeros, const rk_team *team) {
+  const rk_winograd_transforms *transforms = rk_winograd_transforms_of(plan->isa);
+  int64_t most = plan->block[BLOCK_TILES], begin, end, m4 = winograd->m == 4;
+  float *lines = run->scratch + team->tid * most * tile_floats(winograd), *products = lines + most * winograd->positions * winograd->c_line;
+  int64_t lines_plane = most * winograd->c_line, products_plane = most * winograd->k_line;
+  rk_share(winograd->tiles, team, &begin, &end);
+  run->output.products = products;
+  run->output.plane = products_plane;
+  run->output.k_end = winograd->at.k;
+  for (int64_t tile = begin; tile < end; tile += most) {
+    int64_t last = rk_min64(tile + most, end);
+    transforms->source[m4](winograd, run->src, zeros, tile, last, lines, lines_plane);
+    multiply(winograd, run->packed, lines, lines_plane, last - tile, 0,
+             rk_div_up(winograd->at.k, winograd->kernels->lanes * RK_CONV_MOST_VECTORS), products, products_plane);
+    transforms->output[m4](winograd, &run->output, tile, last);
+  }
+}
+
+/* All tiles' transforms, then each thread's share of the outputs. */
+static void run_outputs(const rk_conv_plan *plan, const rk_winograd *winograd, winograd_run *run, const float *zeros, const rk_team *team,
+                        const rk_team *whole) {
+  const rk_winograd_transforms *transforms = rk_winograd_transforms_of(plan->isa);
+  int64_t lines_plane = winograd->tiles * winograd->c_line, products_plane = winograd->tiles * winograd->k_line, begin, end;
+  int64_t wide = winograd->kernels->lanes * RK_CONV_MOST_VECTORS, m4 = winograd->m == 4;
+  float *lines = run->scratch, *products = lines + winograd->positions * lines_plane;
+  if (team) {
+    rk_share(winograd->tiles, team, &begin, &end);
+    transforms->source[m4](winograd, run->src, zeros, begin, end, lines + begin * winograd->c_line, lines_plane);
+  }
+  rk_team_barrier(whole);
+  if (!team) return;
+  rk_share(rk_div_up(winograd->at.k, wide), team, &begin, &end);
+  multiply(winograd, run->packed, lines, lines_plane, winograd->tiles, begin, end, products, products_plane);
+  run->output.products = products;
+  run->output.plane = products_plane;
+  run->output.k_begin = begin * wide;
+  run->output.k_end = rk_min64(end * wide, winograd->at.k);
+  if (begin < end) transforms->output[m4](winograd, &run->output, 0, winograd->tiles);
+}
+
+static void run_winograd(const rk_conv_plan *plan, winograd_run *run, const rk_team *whole) {
+  rk_winograd winograd;
+  if (rk_winograd_prepare(plan, &winograd) != 0) return;
+  /* Threads beyond those that the scratch was planned for only wait. */
+  const rk_team own = {.tid = whole->tid, .nth = whole->nth < plan->threads ? whole->nth : plan->threads};
+  const rk_team *team = whole->tid < plan->threads ? &own : NULL;
+  float *zeros = team ? run->scratch + plan->block[ZEROS_AT] + team->tid * winograd.c_line : NULL;
+  if (team) memset(zeros, 0, (size_t)winograd.c_line * sizeof(float));
+  if (plan->block[SHARE_OUTPUTS])
+    run_outputs(plan, &winograd, run, zeros, team, whole);
+  else if (team)
+    run_blocks(plan, &winograd, run, zeros, team);
+}
+
+void rk_winograd_forward(const rk_conv_forward_args *args, const rk_team *team) {
+  winograd_run run = {.src = args->src, .packed = args->packed, .scratch = args->scratch,
+                      .output = {.bias = args->bias, .add = args->add, .slope = args->slope, .activation = args->activation, .dst = args->dst}};
+  run_winograd(args->plan, &run, team);
+}
+
+void rk_winograd_backward_data(const rk_conv_backward_data_args *args, const rk_team *team) {
+  winograd_run run = {.src = args->ddst, .packed = args->packed, .scratch = args->scratch,
+                      .output = {.add = args->add, .activation = RK_ACTIVATION_NONE, .dst = args->dsrc}};
+  run_winograd(args->plan, &run, team);
+}

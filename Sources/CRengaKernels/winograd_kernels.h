@@ -1,0 +1,292 @@
+/* winograd_kernels.h: Winograd's transforms, written once over the vector layer and compiled once per instruction set.
+ * The includer has included its vector.h and defined RK_WINOGRAD (the name of the table). Not here: the products between them. */
+#include "winograd_internal.h"
+
+#define RK_A 0.625f
+#define RK_B 1.5f
+/* The values behind the polynomial's factors (x^2 - a^2)(x^2 - b^2). */
+#define RK_A2 (RK_A * RK_A)
+#define RK_B2 (RK_B * RK_B)
+
+/* ---- One-dimensional transforms: `from` and `to` are `step` vectors apart ---- */
+
+RK_INLINE void source_line(const rk_vector *d, rk_vector *t, int step, const int m) {
+  if (m == 2) {
+    t[0] = rk_sub(d[0], d[2]);
+    t[step] = rk_add(d[1], d[2]);
+    t[2 * step] = rk_sub(d[2], d[1]);
+    t[3 * step] = rk_sub(d[1], d[3]);
+    return;
+  }
+  const rk_vector a = rk_broadcast(RK_A), b = rk_broadcast(RK_B), a2 = rk_broadcast(RK_A2), b2 = rk_broadcast(RK_B2);
+  const rk_vector sum = rk_broadcast(RK_A2 + RK_B2), product = rk_broadcast(RK_A2 * RK_B2);
+  rk_vector even_a = rk_fnma(b2, d[2], d[4]), odd_a = rk_mul(a, rk_fnma(b2, d[1], d[3]));
+  rk_vector even_b = rk_fnma(a2, d[2], d[4]), odd_b = rk_mul(b, rk_fnma(a2, d[1], d[3]));
+  t[0] = rk_fma(product, d[0], rk_fnma(sum, d[2], d[4]));
+  t[step] = rk_add(even_a, odd_a);
+  t[2 * step] = rk_sub(even_a, odd_a);
+  t[3 * step] = rk_add(even_b, odd_b);
+  t[4 * step] = rk_sub(even_b, odd_b);
+  t[5 * step] = rk_fma(product, d[1], rk_fnma(sum, d[3], d[5]));
+}
+
+RK_INLINE void output_line(const rk_vector *d, rk_vector *t, int step, const int m) {
+  if (m == 2) {
+    t[0] = rk_add(d[0], rk_add(d[1], d[2]));
+    t[step] = rk_sub(rk_sub(d[1], d[2]), d[3]);
+    return;
+  }
+  const rk_vector a = rk_broadcast(RK_A), b = rk_broadcast(RK_B), a2 = rk_broadcast(RK_A2), b2 = rk_broadcast(RK_B2);
+  const rk_vector a3 = rk_broadcast(RK_A2 * RK_A), b3 = rk_broadcast(RK_B2 * RK_B);
+  rk_vector sum_a = rk_add(d[1], d[2]), difference_a = rk_sub(d[1], d[2]), sum_b = rk_add(d[3], d[4]), difference_b = rk_sub(d[3], d[4]);
+  t[0] = rk_add(d[0], rk_add(sum_a, sum_b));
+  t[step] = rk_fma(a, difference_a, rk_mul(b, difference_b));
+  t[2 * step] = rk_fma(a2, sum_a, rk_mul(b2, sum_b));
+  t[3 * step] = rk_fma(a3, difference_a, rk_fma(b3, difference_b, d[5]));
+}
+
+/* G. Its rows 1 ... are 1 / N (1, p, p^2) of the points p, N the product of p's distances from the other points. */
+#define RK_N0 (1 / (RK_A2 * RK_B2))
+#define RK_NA (1 / (2 * RK_A2 * (RK_A2 - RK_B2)))
+#define RK_NB (1 / (2 * RK_B2 * (RK_B2 - RK_A2)))
+RK_INLINE void weight_line(const rk_vector *g, rk_vector *t, int step, const int m) {
+  if (m == 2) {
+    rk_vector half = rk_broadcast(0.5f), outer = rk_mul(half, rk_add(g[0], g[2])), middle = rk_mul(half, g[1]);
+    t[0] = g[0];
+    t[step] = rk_add(outer, middle);
+    t[2 * step] = rk_sub(outer, middle);
+    t[3 * step] = g[2];
+    return;
+  }
+  rk_vector even_a = rk_fma(rk_broadcast(RK_NA * RK_A2), g[2], rk_mul(rk_broadcast(RK_NA), g[0])), odd_a = rk_mul(rk_broadcast(RK_NA * RK_A), g[1]);
+  rk_vector even_b = rk_fma(rk_broadcast(RK_NB * RK_B2), g[2], rk_mul(rk_broadcast(RK_NB), g[0])), odd_b = rk_mul(rk_broadcast(RK_NB * RK_B), g[1]);
+  t[0] = rk_mul(rk_broadcast(RK_N0), g[0]);
+  t[step] = rk_add(even_a, odd_a);
+  t[2 * step] = rk_sub(even_a, odd_a);
+  t[3 * step] = rk_add(even_b, odd_b);
+  t[4 * step] = rk_sub(even_b, odd_b);
+  t[5 * step] = g[2];
+}
+
+/* A, m = 4: the transpose of output_line. */
+RK_INLINE void gradient_line(const rk_vector *y, rk_vector *t, int step) {
+  rk_vector even_a = rk_fma(rk_broadcast(RK_A2), y[2], y[0]), odd_a = rk_fma(rk_broadcast(RK_A2 * RK_A), y[3], rk_mul(rk_broadcast(RK_A), y[1]));
+  rk_vector even_b = rk_fma(rk_broadcast(RK_B2), y[2], y[0]), odd_b = rk_fma(rk_broadcast(RK_B2 * RK_B), y[3], rk_mul(rk_broadcast(RK_B), y[1]));
+  t[0] = y[0];
+  t[step] = rk_add(even_a, odd_a);
+  t[2 * step] = rk_sub(even_a, odd_a);
+  t[3 * step] = rk_add(even_b, odd_b);
+  t[4 * step] = rk_sub(even_b, odd_b);
+  t[5 * step] = y[3];
+}
+
+/* G^T, m = 4: the transpose of weight_line. */
+RK_INLINE void weight_gradient_line(const rk_vector *t, rk_vector *g, int step) {
+  rk_vector sum_a = rk_add(t[1], t[2]), difference_a = rk_sub(t[1], t[2]), sum_b = rk_add(t[3], t[4]), difference_b = rk_sub(t[3], t[4]);
+  g[0] = rk_fma(rk_broadcast(RK_N0), t[0], rk_fma(rk_broadcast(RK_NA), sum_a, rk_mul(rk_broadcast(RK_NB), sum_b)));
+  g[step] = rk_fma(rk_broadcast(RK_NA * RK_A), difference_a, rk_mul(rk_broadcast(RK_NB * RK_B), difference_b));
+  g[2 * step] = rk_fma(rk_broadcast(RK_NA * RK_A2), sum_a, rk_fma(rk_broadcast(RK_NB * RK_B2), sum_b, t[5]));
+}
+
+/* ---- Tiles ---- */
+
+/* Where a tile lies: its image, and its first output row and column. */
+typedef struct tile_position {
+  int64_t n, y, x;
+} tile_position;
+
+RK_INLINE tile_position position_of(const rk_winograd *winograd, int64_t tile, const int m) {
+  int64_t row = tile / winograd->tiles_w;
+  return (tile_position){row / winograd->tiles_h, row % winograd->tiles_h * m, tile % winograd->tiles_w * m};
+}
+
+/* size x size pixels from (y, x), each by its address or that of zeros. */
+RK_INLINE void pixel_addresses(const float *src, const float *zeros, int64_t h, int64_t w, int64_t pixel, int64_t y, int64_t x, const float **at,
+                               const int size) {
+  for (int i = 0; i < size; i++)
+    for (int j = 0; j < size; j++) {
+      int inside = y + i >= 0 && y + i < h && x + j >= 0 && x + j < w;
+      at[i * size + j] = inside ? src + ((y + i) * w + x + j) * pixel : zeros;
+    }
+}
+
+RK_INLINE rk_vector load_lanes(const float *src, rk_mask mask, const int masked) { return masked ? rk_load_first(src, mask) : rk_load(src); }
+
+RK_INLINE void source_vector(const float *const *at, int64_t c, rk_mask mask, float *line, int64_t plane, const int m, const int masked) {
+  const int a = m + 2;
+  rk_vector half[RK_WINOGRAD_MOST_POSITIONS];
+  for (int j = 0; j < a; j++) {
+    rk_vector d[6];
+    for (int i = 0; i < a; i++) d[i] = load_lanes(at[i * a + j] + c, mask, masked);
+    source_line(d, half + j, a, m);
+  }
+  for (int i = 0; i < a; i++) {
+    rk_vector t[6];
+    source_line(half + i * a, t, 1, m);
+    for (int j = 0; j < a; j++) rk_store(line + (i * a + j) * plane + c, t[j]);
+  }
+}
+
+RK_INLINE void source_tiles(const rk_winograd *winograd, const float *src, const float *zeros, int64_t begin, int64_t end, float *lines,
+                            int64_t plane, const int m) {
+  const rk_correlation *at = &winograd->at;
+  const float *addresses[RK_WINOGRAD_MOST_POSITIONS];
+  int64_t whole = at->c / RK_LANES * RK_LANES;
+  rk_mask tail = rk_first(at->c - whole);
+  for (int64_t tile = begin; tile < end; tile++, lines += winograd->c_line) {
+    tile_position position = position_of(winograd, tile, m);
+    pixel_addresses(src + position.n * at->src_h * at->src_w * at->src_c, zeros, at->src_h, at->src_w, at->src_c, position.y + at->offset_h,
+                    position.x + at->offset_w, addresses, m + 2);
+    for (int64_t c = 0; c < whole; c += RK_LANES) source_vector(addresses, c, tail, lines, plane, m, 0);
+    if (whole < at->c) source_vector(addresses, whole, tail, lines, plane, m, 1);
+  }
+}
+
+RK_INLINE rk_vector finish(const rk_winograd_output *output, rk_vector value, int64_t offset, int64_t k, rk_mask mask, const int masked) {
+  if (output->add) value = rk_add(value, load_lanes(output->add + offset, mask, masked));
+  if (output->activation == RK_ACTIVATION_RELU) return rk_relu(value);
+  if (output->activation == RK_ACTIVATION_PRELU)
+    return rk_where_negative(value, rk_mul(value, load_lanes(output->slope + k, mask, masked)));
+  return value;
+}
+
+/* rows x columns of one tile's m x m outputs, of one vector of outputs k. */
+RK_INLINE void output_vector(const rk_winograd *winograd, const rk_winograd_output *output, const float *line, int64_t dst, int64_t rows,
+                             int64_t columns, int64_t k, rk_mask mask, const int m, const int masked) {
+  const int a = m + 2;
+  const rk_correlation *at = &winograd->at;
+  rk_vector half[RK_WINOGRAD_MOST_POSITIONS], bias = output->bias ? load_lanes(output->bias + k, mask, masked) : rk_zero();
+  for (int j = 0; j < a; j++) {
+    rk_vector d[6];
+    for (int i = 0; i < a; i++) d[i] = rk_load(line + (i * a + j) * output->plane);
+    output_line(d, half + j, a, m);
+  }
+  for (int i = 0; i < m; i++) {
+    rk_vector t[4];
+    if (i >= rows) break;
+    output_line(half + i * a, t, 1, m);
+    for (int j = 0; j < m; j++) {
+      if (j >= columns) break;
+      int64_t offset = dst + i * at->dst_row + j * at->dst_pixel + k;
+      rk_vector value = finish(output, rk_add(t[j], bias), offset, k, mask, masked);
+      if (masked)
+        rk_store_first(output->dst + offset, mask, value);
+      else
+        rk_store(output->dst + offset, value);
+    }
+  }
+}
+
+RK_INLINE void output_tiles(const rk_winograd *winograd, const rk_winograd_output *output, int64_t begin, int64_t end, const int m) {
+  const rk_correlation *at = &winograd->at;
+  int64_t whole = output->k_begin + (output->k_end - output->k_begin) / RK_LANES * RK_LANES;
+  rk_mask tail = rk_first(output->k_end - whole);
+  const float *line = output->products;
+  for (int64_t tile = begin; tile < end; tile++, line += winograd->k_line) {
+    tile_position position = position_of(winograd, tile, m);
+    int64_t rows = rk_min64(m, at->out_h - position.y), columns = rk_min64(m, at->out_w - position.x);
+    int64_t dst = at->dst_first + position.n * at->dst_image + position.y * at->dst_row + position.x * at->dst_pixel;
+    for (int64_t k = output->k_begin; k < whole; k += RK_LANES)
+      output_vector(winograd, output, line + k, dst, rows, columns, k, tail, m, 0);
+    if (whole < output->k_end) output_vector(winograd, output, line + whole, dst, rows, columns, whole, tail, m, 1);
+  }
+}
+
+RK_INLINE void weight_vectors(const float *weight, int64_t tap_step, int64_t count, int64_t lanes, float *panel, int64_t plane, const int m) {
+  const int a = m + 2;
+  for (int64_t k = 0; k < lanes; k += RK_LANES) {
+    rk_mask mask = rk_first(rk_min64(RK_LANES, count - k));
+    rk_vector half[18];
+    for (int j = 0; j < 3; j++) {
+      rk_vector g[3];
+      for (int i = 0; i < 3; i++) g[i] = rk_load_first(weight + (i * 3 + j) * tap_step + k, mask);
+      weight_line(g, half + j, 3, m);
+    }
+    for (int i = 0; i < a; i++) {
+      rk_vector t[6];
+      weight_line(half + i * 3, t, 1, m);
+      for (int j = 0; j < a; j++) rk_store(panel + (i * a + j) * plane + k, t[j]);
+    }
+  }
+}
+
+/* ---- Backward-weight, m = 4 ---- */
+
+RK_INLINE void gradient_vector(const float *const *at, int64_t k, rk_mask mask, float *line, int64_t plane, const int masked) {
+  rk_vector half[24];
+  for (int j = 0; j < 4; j++) {
+    rk_vector y[4];
+    for (int i = 0; i < 4; i++) y[i] = load_lanes(at[i * 4 + j] + k, mask, masked);
+    gradient_line(y, half + j, 4);
+  }
+  for (int i = 0; i < 6; i++) {
+    rk_vector t[6];
+    gradient_line(half + i * 4, t, 1);
+    for (int j = 0; j < 6; j++) rk_store(line + (i * 6 + j) * plane + k, t[j]);
+  }
+}
+
+static void gradient_tiles(const rk_winograd *winograd, const float *ddst, const float *zeros, int64_t begin, int64_t end, float *lines,
+                           int64_t plane) {
+  const rk_correlation *at = &winograd->at;
+  const float *addresses[16];
+  int64_t whole = at->k / RK_LANES * RK_LANES;
+  rk_mask tail = rk_first(at->k - whole);
+  for (int64_t tile = begin; tile < end; tile++, lines += winograd->k_line) {
+    tile_position position = position_of(winograd, tile, 4);
+    pixel_addresses(ddst + position.n * at->dst_image, zeros, at->out_h, at->out_w, at->dst_pixel, position.y, position.x, addresses, 4);
+    for (int64_t k = 0; k < whole; k += RK_LANES) gradient_vector(addresses, k, tail, lines, plane, 0);
+    if (whole < at->k) gradient_vector(addresses, whole, tail, lines, plane, 1);
+  }
+}
+
+static void weight_gradient(const rk_winograd *winograd, const float *sums, int64_t pieces, int64_t piece_step, int64_t c, float *dweight) {
+  int64_t k_count = winograd->at.k, c_count = winograd->at.c, plane = c_count * winograd->k_line;
+  for (int64_t k = 0; k < k_count; k += RK_LANES) {
+    rk_mask mask = rk_first(rk_min64(RK_LANES, k_count - k));
+    rk_vector half[18];
+    for (int j = 0; j < 6; j++) {
+      rk_vector t[6];
+      for (int i = 0; i < 6; i++) {
+        const float *sum = sums + (i * 6 + j) * plane + c * winograd->k_line + k;
+        t[i] = rk_load(sum);
+        for (int64_t piece = 1; piece < pieces; piece++) t[i] = rk_add(t[i], rk_load(sum + piece * piece_step));
+      }
+      weight_gradient_line(t, half + j, 6);
+    }
+    for (int i = 0; i < 3; i++) {
+      rk_vector g[3];
+      weight_gradient_line(half + i * 6, g, 1);
+      for (int j = 0; j < 3; j++) rk_store_first(dweight + ((i * 3 + j) * c_count + c) * k_count + k, mask, g[j]);
+    }
+  }
+}
+
+/* ---- The table ---- */
+
+static void source_2(const rk_winograd *winograd, const float *src, const float *zeros, int64_t begin, int64_t end, float *lines, int64_t plane) {
+  source_tiles(winograd, src, zeros, begin, end, lines, plane, 2);
+}
+static void source_4(const rk_winograd *winograd, const float *src, const float *zeros, int64_t begin, int64_t end, float *lines, int64_t plane) {
+  source_tiles(winograd, src, zeros, begin, end, lines, plane, 4);
+}
+static void output_2(const rk_winograd *winograd, const rk_winograd_output *output, int64_t begin, int64_t end) {
+  output_tiles(winograd, output, begin, end, 2);
+}
+static void output_4(const rk_winograd *winograd, const rk_winograd_output *output, int64_t begin, int64_t end) {
+  output_tiles(winograd, output, begin, end, 4);
+}
+static void weight_2(const float *weight, int64_t tap_step, int64_t count, int64_t lanes, float *panel, int64_t plane) {
+  weight_vectors(weight, tap_step, count, lanes, panel, plane, 2);
+}
+static void weight_4(const float *weight, int64_t tap_step, int64_t count, int64_t lanes, float *panel, int64_t plane) {
+  weight_vectors(weight, tap_step, count, lanes, panel, plane, 4);
+}
+
+const rk_winograd_transforms RK_WINOGRAD = {
+    .source = {source_2, source_4},
+    .output = {output_2, output_4},
+    .weight = {weight_2, weight_4},
+    .gradient = gradient_tiles,
+    .weight_gradient = weight_gradient,
+};
