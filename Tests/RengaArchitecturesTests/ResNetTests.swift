@@ -41,3 +41,58 @@ final class ResNetTests: XCTestCase {
         assertClose(Double(try summary("depth=110,shortcut=project").macs), 253.15e6, tolerance: 0.005e6)
     }
 }
+
+extension ResNetTests {
+    private func network(_ options: String) throws -> Network {
+        try Architectures.make("resnet", options: Attributes(text: options), seed: 1)
+    }
+
+    func testGraphOfPostActivation() throws {
+        let structure = try network("depth=8").structure
+        let names = structure.nodes.map(\.name)
+        XCTAssertEqual(Array(names.prefix(3)), ["stem.conv1", "stem.bn1", "stem.relu1"])
+        let start = try XCTUnwrap(names.firstIndex(of: "stage2.block1.conv1"))
+        XCTAssertEqual(
+            Array(names[start..<(start + 9)]).map { String($0.dropFirst("stage2.block1.".count)) },
+            ["conv1", "bn1", "relu1", "conv2", "bn2", "shortcut.subsample", "shortcut.pad", "add", "relu"])
+        let add = structure.nodes[start + 7]
+        XCTAssertEqual(add.inputs.map { structure.name(of: $0) }, ["stage2.block1.bn2", "stage2.block1.shortcut.pad"])
+        XCTAssertEqual((structure.nodes[start + 6].op as? ChannelPad)?.after, 16)
+        XCTAssertEqual(try structure.shapes(n: 1)[structure.value(ofNode: start + 8)], Shape(n: 1, h: 16, w: 16, c: 32))
+    }
+
+    /// Pre-activation: stage 1 adds the stem's own output; projections read the activated map and have no batch norm.
+    func testGraphOfPreActivation() throws {
+        let padded = try network("depth=8,order=pre").structure
+        let padNames = padded.nodes.map(\.name)
+        XCTAssertFalse(padNames.contains("stem.bn1"))
+        let add = try XCTUnwrap(padded.nodes.first { $0.name == "stage1.block1.add" })
+        XCTAssertEqual(add.inputs.map { padded.name(of: $0) }, ["stage1.block1.conv2", "stem.conv1"])
+        XCTAssertEqual(Array(padNames.suffix(4)), ["bn_last", "relu_last", "pool", "fc"])
+        let projected = try network("depth=8,order=pre,shortcut=project").structure
+        let shortcut = try XCTUnwrap(projected.nodes.first { $0.name == "stage2.block1.shortcut.conv" })
+        XCTAssertEqual(shortcut.inputs.map { projected.name(of: $0) }, ["stage2.block1.relu1"])
+        XCTAssertFalse(projected.nodes.contains { $0.name == "stage2.block1.shortcut.bn" })
+        XCTAssertFalse(projected.nodes.contains { $0.name == "stage2.block1.shortcut.subsample" })
+    }
+
+    func testBranchesCanBeginAtZero() throws {
+        let post = try network("depth=8,zero_init_residual=yes")
+        XCTAssertEqual(Set(try XCTUnwrap(post.parameters["stage3.block1.bn2.gamma"]).tensor.values), [0])
+        XCTAssertEqual(Set(try XCTUnwrap(post.parameters["stage3.block1.bn1.gamma"]).tensor.values), [1])
+        let pre = try network("depth=11,order=pre,block=bottleneck,zero_init_residual=yes")
+        XCTAssertEqual(Set(try XCTUnwrap(pre.parameters["stage1.block1.conv3.weight"]).tensor.values), [0])
+        XCTAssertGreaterThan(Set(try XCTUnwrap(pre.parameters["stage1.block1.conv2.weight"]).tensor.values).count, 9)
+    }
+
+    func testSizesFollowTheInput() throws {
+        let shapes = try NetworkSummary(Architectures.describe("resnet", options: ["depth": "50", "stem": "imagenet"]))
+        XCTAssertEqual(shapes.inputs[0].shape, Shape(n: 1, h: 224, w: 224, c: 3))
+        XCTAssertEqual(shapes.layers.first { $0.name == "stem.pool" }?.outputShape, Shape(n: 1, h: 56, w: 56, c: 64))
+        XCTAssertEqual(
+            shapes.layers.first { $0.name == "stage4.block3.relu" }?.outputShape, Shape(n: 1, h: 7, w: 7, c: 2048))
+        let odd = try NetworkSummary(Architectures.describe("resnet", options: ["depth": "8", "input": "29x33x1"]))
+        XCTAssertEqual(
+            odd.layers.first { $0.name == "stage3.block1.relu" }?.outputShape, Shape(n: 1, h: 8, w: 9, c: 64))
+    }
+}

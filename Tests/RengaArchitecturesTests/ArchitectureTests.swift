@@ -1,0 +1,130 @@
+// ArchitectureTests: what holds for every family: defaults build, options round-trip, wrong ones are named, seeds decide the bits.
+import RengaArchitectures
+import RengaNetwork
+import TestSupport
+import XCTest
+
+final class ArchitectureTests: XCTestCase {
+    /// Small sizes, so that every family builds quickly whatever else is asked of it.
+    static let small: [String: Attributes] = ["resnet": ["depth": "8"], "cnn": ["width": "4", "input": "16x16x3"]]
+
+    /// For each family every choice and flag of every option, the rest small: builds, and its description reads back as itself.
+    func testDescriptionsRoundTripForEveryChoice() throws {
+        for family in Architectures.all {
+            for spec in family.attributes {
+                for value in Self.values(of: spec) {
+                    var options = Self.small[family.name] ?? [:]
+                    options[spec.name] = value
+                    guard let description = try? Architectures.describe(family.name, options: options) else {
+                        // Not every pair of options fits; the refusal must name the one that does not.
+                        do {
+                            _ = try Architectures.describe(family.name, options: options)
+                        } catch {
+                            XCTAssertTrue(error.message.contains("option 'depth'"), "\(options): \(error.message)")
+                        }
+                        continue
+                    }
+                    let again = try NetworkDescription(parsing: description.jsonText)
+                    XCTAssertEqual(again.jsonText, description.jsonText, "\(family.name) \(options)")
+                    XCTAssertEqual(again.metadata["renga.architecture"], family.name)
+                }
+            }
+        }
+    }
+
+    private static func values(of spec: AttributeSpec) -> [String] {
+        switch spec.kind {
+        case .choice(let words): words
+        case .flag: ["yes", "no"]
+        default: spec.defaultText.map { [$0] } ?? []
+        }
+    }
+
+    /// The options that the metadata records make the same network again.
+    func testRecordedOptionsMakeTheSameNetwork() throws {
+        for family in Architectures.all {
+            let first = try Architectures.describe(family.name, options: Self.small[family.name] ?? [:])
+            let recorded = try XCTUnwrap(first.metadata["renga.options"])
+            let second = try Architectures.describe(family.name, options: Attributes(text: recorded))
+            XCTAssertEqual(second.jsonText, first.jsonText)
+            XCTAssertEqual(
+                Set(try Attributes(text: recorded).keys), Set(family.attributes.map(\.name)), family.name)
+        }
+    }
+
+    func testDefaultsBuildAndClassify() throws {
+        for family in Architectures.all {
+            let summary = try NetworkSummary(Architectures.describe(family.name, options: ["classes": "7"]))
+            XCTAssertEqual(summary.outputs.map(\.shape), [Shape(n: 1, h: 1, w: 1, c: 7)], family.name)
+            XCTAssertEqual(summary.inputs.map(\.shape), [Shape(n: 1, h: 32, w: 32, c: 3)], family.name)
+        }
+    }
+
+    func testSeedsDecideTheBits() throws {
+        let options = Self.small["resnet"] ?? [:]
+        let first = try Architectures.make("resnet", options: options, seed: 1)
+        let same = try Architectures.make("resnet", options: options, seed: 1)
+        let other = try Architectures.make("resnet", options: options, seed: 2)
+        XCTAssertEqual(first.parameters.mapValues(\.tensor.values), same.parameters.mapValues(\.tensor.values))
+        XCTAssertNotEqual(
+            first.parameters["stem.conv1.weight"]?.tensor.values, other.parameters["stem.conv1.weight"]?.tensor.values)
+        XCTAssertEqual(Set(try XCTUnwrap(first.parameters["fc.bias"]).tensor.values), [0])
+    }
+
+    func testWrongOptionsAreNamed() {
+        assertFails(.notFound, "'resnett'", "cnn, resnet") { try Architectures.make("resnett") }
+        assertFails(.notFound, "resnet", "'deep'", "depth, widen") {
+            try Architectures.make("resnet", options: ["deep": "20"])
+        }
+        let wrong: [(String, Attributes, [String])] = [
+            ("resnet", ["depth": "21"], ["'depth'", "6n+2", "21"]),
+            ("resnet", ["depth": "26", "block": "bottleneck"], ["'depth'", "9n+2", "26"]),
+            ("resnet", ["depth": "20", "stem": "imagenet"], ["'depth'", "18, 34", "20"]),
+            ("resnet", ["depth": "50", "stem": "imagenet", "block": "basic"], ["'depth'", "18, 34"]),
+            ("resnet", ["depth": "7"], ["'depth'", "8...2000"]), ("resnet", ["widen": "0"], ["'widen'"]),
+            ("resnet", ["classes": "0"], ["'classes'"]), ("resnet", ["order": "both"], ["'order'", "post, pre"]),
+            ("resnet", ["input": "32x32"], ["'input'", "HxWxC"]), ("cnn", ["stages": "9"], ["'stages'"]),
+            ("resnet", ["init": "zero"], ["'init'", "orthogonal"]),
+        ]
+        for (name, options, words) in wrong {
+            do {
+                _ = try Architectures.make(name, options: options)
+                XCTFail("\(name) took \(options)")
+            } catch {
+                XCTAssertEqual(error.status, .invalidArgument, error.message)
+                for word in words + [name] { XCTAssertTrue(error.message.contains(word), "\(error.message): \(word)") }
+            }
+        }
+        // An image too small for the stages is an error of the layer that finds nothing left.
+        assertFails(.shapeMismatch, "cnn", "stage3.pool") {
+            try Architectures.make("cnn", options: ["input": "4x4x1"])
+        }
+    }
+
+    func testListing() throws {
+        let text = try Architectures.listText()
+        let json = try JSON(parsing: Architectures.listJSONText())
+        let families = try XCTUnwrap(json["architectures"]?.listValue)
+        XCTAssertEqual(families.compactMap { $0["name"]?.textValue }, Architectures.all.map { $0.name })
+        for family in Architectures.all {
+            XCTAssertTrue(text.contains("\(family.name): \(family.documentation)"))
+            for spec in family.attributes { XCTAssertTrue(text.contains("  \(spec.name)=")) }
+        }
+        XCTAssertEqual(try JSON(parsing: Architectures.listJSONText("cnn"))["architectures"]?.listValue?.count, 1)
+        assertFails(.notFound, "'x'") { try Architectures.listText("x") }
+    }
+
+    func testPlainNetwork() throws {
+        let options =
+            "stages=2,convolutions=1,width=8,norm=no,head=flatten,hidden=5,dropout=0.25,pool=average,input=8x8x1"
+        let network = try Architectures.make("cnn", options: Attributes(text: options))
+        XCTAssertEqual(
+            network.nodes.map(\.name),
+            [
+                "stage1.conv1", "stage1.relu1", "stage1.pool", "stage2.conv1", "stage2.relu1", "stage2.pool", "flatten",
+                "dropout1", "hidden", "relu_hidden", "dropout", "fc",
+            ])
+        // 9*8+8, 9*8*16+16, 2*2*16*5+5, 5*10+10
+        XCTAssertEqual(try NetworkSummary(network).parameters, 80 + 1168 + 325 + 60)
+    }
+}
