@@ -69,12 +69,13 @@ template <class Function, class... Arguments> std::string text(Function function
 
 inline const char *or_null(const std::string &text) { return text.empty() ? nullptr : text.c_str(); }
 
+} // namespace detail
+
+/* Elements of a batch of that shape. */
 inline std::size_t count(const renga_shape &shape) {
   return static_cast<std::size_t>(shape.n) * static_cast<std::size_t>(shape.h) * static_cast<std::size_t>(shape.w) *
          static_cast<std::size_t>(shape.c);
 }
-
-} // namespace detail
 
 /* ---- Version and machine ---- */
 
@@ -258,7 +259,7 @@ public:
   std::vector<float> run(const renga_source &src, renga_layout dst_layout = RENGA_NHWC) {
     renga_shape shape = output_shape();
     shape.n = std::min(std::max<std::int64_t>(src.shape.n, 0), shape.n);
-    std::vector<float> dst(detail::count(shape));
+    std::vector<float> dst(count(shape));
     run(src, dst.data(), dst.size(), dst_layout);
     return dst;
   }
@@ -318,7 +319,7 @@ public:
   std::vector<float> images(std::int64_t begin, std::int64_t count) const {
     renga_shape extents = shape();
     extents.n = std::min(std::max<std::int64_t>(count, 0), extents.n);
-    std::vector<float> images(detail::count(extents));
+    std::vector<float> images(renga::count(extents));
     detail::check(renga_dataset_get(get(), begin, count, images.data(), images.size(), nullptr, 0));
     return images;
   }
