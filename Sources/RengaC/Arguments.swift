@@ -66,7 +66,7 @@ extension ClosedRange<Int> {
 private let largestStruct = 4096
 
 /// Reads an option struct inside the caller's `size`: defaults beyond it; unknown fields of a newer header must be zero.
-func options<Options: BitwiseCopyable>(
+func read<Options: BitwiseCopyable>(
     _ pointer: UnsafePointer<Options>?, _ argument: StaticString, defaults: Options
 ) throws(RengaError) -> Options {
     var options = defaults

@@ -29,6 +29,32 @@ public func renga_network_create(
 }
 
 @c @implementation
+public func renga_network_load(
+    _ path: UnsafePointer<CChar>!, _ out: UnsafeMutablePointer<OpaquePointer?>!
+) -> renga_status {
+    networkOut(out) { () throws(RengaError) in try NetworkFile(path: try text(path, "path")).network }
+}
+
+@c @implementation
+public func renga_network_load_memory(
+    _ data: UnsafeRawPointer!, _ size: Int, _ out: UnsafeMutablePointer<OpaquePointer?>!
+) -> renga_status {
+    networkOut(out) { () throws(RengaError) in
+        let data = try required(data, "data")
+        let size = try count(size, "size", in: 0...Int.max)
+        return try NetworkFile(bytes: UnsafeRawBufferPointer(start: data, count: size)).network
+    }
+}
+
+@c @implementation
+public func renga_network_save(_ network: OpaquePointer!, _ path: UnsafePointer<CChar>!) -> renga_status {
+    guarded { () throws(RengaError) in
+        let network = try object(network, "network", as: NetworkObject.self).value
+        try NetworkFile(network).save(to: try text(path, "path"))
+    }
+}
+
+@c @implementation
 public func renga_network_clone(
     _ network: OpaquePointer!, _ out: UnsafeMutablePointer<OpaquePointer?>!
 ) -> renga_status {
