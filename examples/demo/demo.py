@@ -22,6 +22,7 @@ import renga
 from renga._options import OptionValue, options_text
 from renga._progress import ProgressLine
 from renga._words import bytes_text, percent_text, seconds_text
+from renga.dataset import FASHION_MNIST_FOLDER
 from renga.measure import Timing, peak_resident_bytes, time_inference
 from renga.report import Recorder, Sample, TrainingReport, machine
 
@@ -117,7 +118,8 @@ def from_c(folder: Path, file: Path) -> str:
     source = ROOT / "examples" / "c" / "classify.c"
     flags = ["-std=c99", "-O2", f"-I{ROOT / 'include'}", f"-L{library}", "-lrenga", f"-Wl,-rpath,{library}", "-lm"]
     subprocess.run([os.environ.get("CC", "cc"), str(source), "-o", str(program), *flags], check=True)
-    command = [str(program), str(file), renga.dataset.FASHION_MNIST_FOLDER, str(IMAGES_FROM_C)]
+    data = [f"{FASHION_MNIST_FOLDER}/t10k-{part}-ubyte.gz" for part in ("images-idx3", "labels-idx1")]
+    command = [str(program), str(file), *data, str(IMAGES_FROM_C)]
     ended = subprocess.run(command, check=True, capture_output=True, text=True)
     shown = " ".join([f"{folder.name}/classify", f"{folder.name}/{file.name}", *command[2:]])
     return f"$ {shown}\n{ended.stdout.rstrip()}"

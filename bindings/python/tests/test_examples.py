@@ -7,14 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import renga
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "python"
 
 
-@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not here: this test needs the source tree")
 def test_train_and_run(npz: Path, tmp_path: Path) -> None:
     package = Path(renga.__file__).resolve().parents[1]
     ended = subprocess.run(
