@@ -1,6 +1,6 @@
 """`make demo`: trains a small residual network on Fashion-MNIST, runs it from C, and writes the report.
 
-Usage: demo.py [--out FOLDER] [--epochs N] [--limit N]. Leaves FOLDER/fashion-mnist.safetensors and FOLDER/report.html.
+Usage: demo.py [--out FOLDER] [--epochs N] [--limit N]. Leaves fashion-mnist.safetensors and report.html in FOLDER.
 Not here: building the library and installing the package (Makefile), and the report's form (renga.report).
 """
 
@@ -50,8 +50,10 @@ class Outcome:
 
 def train(options: argparse.Namespace, recorder: Recorder) -> tuple[renga.Trainer, renga.Dataset, int]:
     """Trains with a live line; returns the trainer, the test set and how many images it learnt from."""
-    training, test = (renga.open_part("fashion-mnist", part) for part in ("train", "test"))
-    training = training.take(0, min(options.limit, len(training)))
+    training, test = (
+        everything.take(0, min(options.limit, len(everything)))
+        for everything in (renga.open_part("fashion-mnist", part) for part in ("train", "test"))
+    )
     network = renga.Network.create("resnet", seed=SEED, **ARCHITECTURE)
     info = network.info
     print(
@@ -112,11 +114,12 @@ def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def from_c(folder: Path, file: Path) -> str:
-    """Compiles examples/c/classify.c against the built library, classifies test images; returns what it printed."""
-    library = ROOT / ".build" / "release"
-    program = folder / "classify"
+    """Compiles examples/c/classify.c against the library, classifies test images; returns what it printed."""
+    program, library = folder / "classify", folder / "librenga.so.0"  # the name that the program will look for
+    library.unlink(missing_ok=True)
+    library.symlink_to(Path(renga.runtime_info()["library"]).resolve())
     source = ROOT / "examples" / "c" / "classify.c"
-    flags = ["-std=c99", "-O2", f"-I{ROOT / 'include'}", f"-L{library}", "-lrenga", f"-Wl,-rpath,{library}", "-lm"]
+    flags = ["-std=c99", "-O2", f"-I{ROOT / 'include'}", str(library), "-Wl,-rpath,$ORIGIN"]
     subprocess.run([os.environ.get("CC", "cc"), str(source), "-o", str(program), *flags], check=True)
     data = [f"{FASHION_MNIST_FOLDER}/t10k-{part}-ubyte.gz" for part in ("images-idx3", "labels-idx1")]
     command = [str(program), str(file), *data, str(IMAGES_FROM_C)]
@@ -209,7 +212,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "demo", metavar="FOLDER")
     parser.add_argument("--epochs", type=int, default=0, metavar="N", help="default: the recipe's")
-    parser.add_argument("--limit", type=int, default=60000, metavar="N", help="images to train on")
+    parser.add_argument("--limit", type=int, default=60000, metavar="N", help="images of each part to use")
     options = parser.parse_args()
     folder: Path = options.out
     folder.mkdir(parents=True, exist_ok=True)
