@@ -33,13 +33,23 @@ package struct StepInfo: Sendable {
 package final class Program {
     private var steps: [rk_step] = []
     private var arguments: [UnsafeMutableRawPointer] = []
+    /// Set non-zero by a step (or another thread) to end the run before the next step; cleared when a run begins.
+    package let stop: UnsafeMutablePointer<Int32>
+    /// Whether the last run ended early.
+    package private(set) var wasStopped = false
     /// What each step is.
     package private(set) var infos: [StepInfo] = []
 
     /// An empty program.
-    package init() {}
+    package init() {
+        stop = .allocate(capacity: 1)
+        stop.initialize(to: 0)
+    }
 
-    deinit { for block in arguments { rk_free(block) } }
+    deinit {
+        for block in arguments { rk_free(block) }
+        stop.deallocate()
+    }
 
     /// Number of steps.
     package var count: Int { steps.count }
@@ -74,35 +84,27 @@ package final class Program {
     }
 
     /// Runs all steps on at most `threads` threads; the result is the same for any number.
-    package func run(threads: Int) throws(RengaError) {
-        try Program.run(steps, threads, nil)
-    }
+    package func run(threads: Int) { run(steps, threads, nil) }
 
-    /// Runs this program and then `other`'s steps from `first` on, in one region.
-    package func run(threads: Int, then other: Program, from first: Int) throws(RengaError) {
-        try Program.run(steps + other.steps.dropFirst(first), threads, nil)
+    /// Runs `other` and then this program's steps from `first` on, in one region.
+    package func run(threads: Int, after other: Program, from first: Int) {
+        run(other.steps + steps.dropFirst(first), threads, nil)
     }
 
     /// Runs `runs` times; returns the least seconds of each step.
-    package func profile(threads: Int, runs: Int) throws(RengaError) -> [Double] {
+    package func profile(threads: Int, runs: Int) -> [Double] {
         var least = [Double](repeating: .infinity, count: steps.count)
         for _ in 0..<max(runs, 1) {
             var seconds = [Double](repeating: 0, count: steps.count)
-            try seconds.withUnsafeMutableBufferPointer { buffer throws(RengaError) in
-                try Program.run(steps, threads, buffer.baseAddress)
-            }
+            seconds.withUnsafeMutableBufferPointer { run(steps, threads, $0.baseAddress) }
             for index in least.indices { least[index] = min(least[index], seconds[index]) }
         }
         return least
     }
 
-    private static func run(
-        _ steps: [rk_step], _ threads: Int, _ seconds: UnsafeMutablePointer<Double>?
-    ) throws(RengaError) {
+    private func run(_ steps: [rk_step], _ threads: Int, _ seconds: UnsafeMutablePointer<Double>?) {
+        stop.pointee = 0
         let team = Int32(clamping: min(max(threads, 1), Int(RK_MAX_THREADS)))
-        let stopped = steps.withUnsafeBufferPointer { buffer in
-            rk_run(buffer.baseAddress, buffer.count, team, seconds, nil)
-        }
-        guard stopped == 0 else { throw RengaError(.internalFault, "a program stopped without being asked to") }
+        wasStopped = steps.withUnsafeBufferPointer { rk_run($0.baseAddress, $0.count, team, seconds, stop) } != 0
     }
 }

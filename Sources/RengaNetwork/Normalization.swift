@@ -31,10 +31,12 @@ public struct Normalization: Equatable, Sendable {
         return "{\"mean\":[\(lists[0])],\"scale\":[\(lists[1])]}"
     }
 
-    /// Reads ``json``, with any white space between its parts and its two members in any order.
+    /// Reads ``json``.
+    /// Errors: corruptData where the text is anything else.
     public init(json: String) throws(RengaError) {
-        guard let members = Self.members(json), members.count == 2, let mean = members["mean"],
-            let scale = members["scale"]
+        let document = try JSON(parsing: json)
+        guard document.members?.count == 2, let mean = Self.numbers(document["mean"]),
+            let scale = Self.numbers(document["scale"])
         else {
             throw RengaError(
                 .corruptData,
@@ -43,26 +45,10 @@ public struct Normalization: Equatable, Sendable {
         try self.init(mean: mean, scale: scale)
     }
 
-    /// The members of an object whose values are lists of numbers, or nil where the text is anything else.
-    private static func members(_ json: String) -> [String: [Float]]? {
-        var text = json.filter { !$0.isWhitespace }[...]
-        guard text.first == "{", text.last == "}" else { return nil }
-        text = text.dropFirst().dropLast()
-        var members: [String: [Float]] = [:]
-        while !text.isEmpty {
-            guard text.first == "\"", let open = text.firstIndex(of: "["), let close = text.firstIndex(of: "]"),
-                open < close, text[..<open].hasSuffix("\":")
-            else { return nil }
-            let name = String(text[..<open].dropFirst().dropLast(2))
-            let words = text[text.index(after: open)..<close].split(separator: ",", omittingEmptySubsequences: false)
-            let numbers = words.compactMap { Float($0) }
-            guard numbers.count == words.count, members.updateValue(numbers, forKey: name) == nil else { return nil }
-            text = text[text.index(after: close)...]
-            guard !text.isEmpty else { break }
-            guard text.first == ",", text.count > 1 else { return nil }
-            text = text.dropFirst()
-        }
-        return members
+    private static func numbers(_ list: JSON?) -> [Float]? {
+        guard let elements = list?.listValue else { return nil }
+        let numbers = elements.compactMap(\.numberValue)
+        return numbers.count == elements.count ? numbers.map { Float($0) } : nil
     }
 }
 

@@ -1,6 +1,6 @@
 """`make demo`: trains a small residual network on Fashion-MNIST, runs it from C, and writes the report.
 
-Usage: demo.py [--out FOLDER] [--epochs N] [--limit N]. Leaves fashion-mnist.safetensors and report.html in FOLDER.
+Usage: demo.py [--out FOLDER] [--epochs N] [--limit N]. Leaves FOLDER/fashion-mnist.safetensors and FOLDER/report.html.
 Not here: building the library and installing the package (Makefile), and the report's form (renga.report).
 """
 
@@ -22,7 +22,6 @@ import renga
 from renga._options import OptionValue, options_text
 from renga._progress import ProgressLine
 from renga._words import bytes_text, percent_text, seconds_text
-from renga.dataset import FASHION_MNIST_FOLDER
 from renga.measure import Timing, peak_resident_bytes, time_inference
 from renga.report import Recorder, Sample, TrainingReport, machine
 
@@ -50,10 +49,8 @@ class Outcome:
 
 def train(options: argparse.Namespace, recorder: Recorder) -> tuple[renga.Trainer, renga.Dataset, int]:
     """Trains with a live line; returns the trainer, the test set and how many images it learnt from."""
-    training, test = (
-        everything.take(0, min(options.limit, len(everything)))
-        for everything in (renga.open_part("fashion-mnist", part) for part in ("train", "test"))
-    )
+    training, test = (renga.open_part("fashion-mnist", part) for part in ("train", "test"))
+    training = training.take(0, min(options.limit, len(training)))
     network = renga.Network.create("resnet", seed=SEED, **ARCHITECTURE)
     info = network.info
     print(
@@ -114,15 +111,13 @@ def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def from_c(folder: Path, file: Path) -> str:
-    """Compiles examples/c/classify.c against the library, classifies test images; returns what it printed."""
-    program, library = folder / "classify", folder / "librenga.so.0"  # the name that the program will look for
-    library.unlink(missing_ok=True)
-    library.symlink_to(Path(renga.runtime_info()["library"]).resolve())
+    """Compiles examples/c/classify.c against the built library, classifies test images; returns what it printed."""
+    library = ROOT / ".build" / "release"
+    program = folder / "classify"
     source = ROOT / "examples" / "c" / "classify.c"
-    flags = ["-std=c99", "-O2", f"-I{ROOT / 'include'}", str(library), "-Wl,-rpath,$ORIGIN"]
+    flags = ["-std=c99", "-O2", f"-I{ROOT / 'include'}", f"-L{library}", "-lrenga", f"-Wl,-rpath,{library}", "-lm"]
     subprocess.run([os.environ.get("CC", "cc"), str(source), "-o", str(program), *flags], check=True)
-    data = [f"{FASHION_MNIST_FOLDER}/t10k-{part}-ubyte.gz" for part in ("images-idx3", "labels-idx1")]
-    command = [str(program), str(file), *data, str(IMAGES_FROM_C)]
+    command = [str(program), str(file), renga.dataset.FASHION_MNIST_FOLDER, str(IMAGES_FROM_C)]
     ended = subprocess.run(command, check=True, capture_output=True, text=True)
     shown = " ".join([f"{folder.name}/classify", f"{folder.name}/{file.name}", *command[2:]])
     return f"$ {shown}\n{ended.stdout.rstrip()}"
@@ -212,7 +207,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "demo", metavar="FOLDER")
     parser.add_argument("--epochs", type=int, default=0, metavar="N", help="default: the recipe's")
-    parser.add_argument("--limit", type=int, default=60000, metavar="N", help="images of each part to use")
+    parser.add_argument("--limit", type=int, default=60000, metavar="N", help="images to train on")
     options = parser.parse_args()
     folder: Path = options.out
     folder.mkdir(parents=True, exist_ok=True)

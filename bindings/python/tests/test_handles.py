@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 import renga
 from conftest import TINY
@@ -162,6 +161,7 @@ def test_runtime_info() -> None:
 
 def test_beside_scikit_learn(network: renga.Network) -> None:
     """Two OpenMP runtimes in one process, in turn and at once."""
+    linear_model = pytest.importorskip("sklearn.ensemble", reason="scikit-learn is not installed")
     random = np.random.default_rng(0)
     session = renga.Session(network, batch=32, threads=2)
     x = random.standard_normal((32, 8, 8, 3), dtype=np.float32)
@@ -169,7 +169,7 @@ def test_beside_scikit_learn(network: renga.Network) -> None:
     features, labels = random.standard_normal((400, 8)), np.arange(400) % 2
 
     def learn() -> float:
-        model = HistGradientBoostingClassifier(max_iter=20)
+        model = linear_model.HistGradientBoostingClassifier(max_iter=20)
         return float(model.fit(features, labels).score(features, labels))
 
     alone = learn()

@@ -1,0 +1,100 @@
+// ArenaLayout.swift: from what the measuring pass saw to addresses: buffers written over others, then offsets in one arena.
+// Not here: the placement itself (MemoryPlanner).
+import CRengaKernels
+import RengaNetwork
+
+/// Bytes of one plan.
+package struct PlanMemory: Equatable, Sendable {
+    /// The arena: all values (training: and gradients, packed weights, saved statistics).
+    package var arena = 0
+    /// What one kernel at a time needs besides.
+    package var scratch = 0
+    /// The most bytes of the arena alive at any one step: no arena for these steps can be smaller.
+    package var lowerBound = 0
+}
+
+/// The memory that runs of a plan write to; plans for smaller batches share it.
+package struct PlanBuffers {
+    let arena: Buffer
+    let scratch: Buffer
+
+    /// Allocates at least what `memory` says, or keeps `shared` where that is enough.
+    init(_ memory: PlanMemory, shared: PlanBuffers?) throws(RengaError) {
+        if let shared, shared.arena.bytes >= memory.arena {
+            arena = shared.arena
+        } else {
+            arena = try Buffer(bytes: memory.arena, zeroed: false, for: "the values of a plan")
+        }
+        if let shared, shared.scratch.bytes >= memory.scratch {
+            scratch = shared.scratch
+        } else {
+            scratch = try Buffer(bytes: memory.scratch, zeroed: false, for: "the scratch memory of a plan")
+        }
+    }
+}
+
+/// Where each buffer of a plan lies.
+struct ArenaLayout {
+    private let offsets: [Int]
+    private let buffers: PlanBuffers
+    let memory: PlanMemory
+
+    /// Places everything that `measured` recorded.
+    init(_ measured: Emitter, shared: PlanBuffers?) throws(RengaError) {
+        let reuse = measured.settings.reuseMemory
+        let sharing = BufferSharing(measured.records, reuse ? measured.replacements : [])
+        let end = measured.stepCount
+        var requests: [MemoryRequest] = []
+        for (index, record) in sharing.records.enumerated() {
+            // One place for a group, held by its root; memory outside takes none.
+            let takesRoom = sharing.root(index) == index && record.external == nil && record.last >= 0
+            let bytes = takesRoom ? record.bytes : 0
+            let lifetime = reuse && takesRoom ? (record.first, record.last) : (0, end)
+            requests.append(MemoryRequest(first: lifetime.0, last: lifetime.1, bytes: bytes))
+        }
+        let plan = try MemoryPlanner.plan(requests, alignment: Int(RK_ALIGNMENT))
+        let scratch = measured.scratchFloats.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
+        guard !scratch.overflow else { throw RengaError(.outOfMemory, "the plan's scratch memory is not addressable") }
+        memory = PlanMemory(arena: plan.peak, scratch: scratch.partialValue, lowerBound: plan.lowerBound)
+        buffers = try PlanBuffers(memory, shared: shared)
+        offsets = sharing.records.indices.map { plan.offsets[sharing.root($0)] }
+    }
+
+    func pointer(_ index: Int) -> UnsafeMutablePointer<Float> {
+        (buffers.arena.base + offsets[index]).assumingMemoryBound(to: Float.self)
+    }
+
+    var scratch: UnsafeMutablePointer<Float> { buffers.scratch.floats }
+    var kept: PlanBuffers { buffers }
+}
+
+/// Buffers that lie in the same place because one is written over the other in the step that reads that one last.
+struct BufferSharing {
+    /// As measured; a root's lifetime covers its whole group.
+    private(set) var records: [BufferRecord]
+    private var parents: [Int]
+
+    /// Grants every replacement that does no harm, in order of the steps.
+    init(_ records: [BufferRecord], _ replacements: [Replacement]) {
+        self.records = records
+        parents = Array(records.indices)
+        for replacement in replacements {
+            let old = root(replacement.old.index)
+            let new = replacement.new.index
+            // `new` must begin here and be in no group yet; the group of `old` must end here.
+            guard old != new, parents[new] == new, records[new].external == nil, self.records[old].external == nil,
+                self.records[old].last == replacement.step, self.records[new].first == replacement.step,
+                records[new].bytes <= records[old].bytes
+            else { continue }
+            parents[new] = old
+            self.records[old].last = self.records[new].last
+        }
+    }
+
+    /// The buffer whose place this one takes.
+    func root(_ index: Int) -> Int {
+        var index = index
+        while parents[index] != index { index = parents[index] }
+        return index
+    }
+}

@@ -1,0 +1,86 @@
+// Emitter+Parameters.swift: parameters, their gradients, and weights in the form that a convolution's kernels want.
+// Not here: where parameters live (WeightSource).
+import CRengaKernels
+import RengaNetwork
+
+extension Emitter {
+    /// The full name of a node's parameter.
+    func parameterName(_ node: Int, _ name: String) -> String { "\(graph.nodes[node].name).\(name)" }
+
+    /// A parameter of a node.
+    package func parameter(_ node: Int, _ name: String) throws(RengaError) -> BufferID {
+        let full = parameterName(node, name)
+        if let known = parameters[full] { return known }
+        let (pointer, floats) = try weights.parameter(full)
+        let made = external(full, pointer, floats: floats)
+        parameters[full] = made
+        return made
+    }
+
+    /// Where the gradient of a node's parameter goes, or nil where it is not trained.
+    package func parameterGradient(_ node: Int, _ name: String) -> UnsafeMutablePointer<Float>? {
+        weights.gradient(parameterName(node, name))
+    }
+
+    /// A buffer that is filled once, when the plan is compiled; `key` says all that its contents depend on.
+    /// For inference only: in training parameters change.
+    func constant(
+        _ key: String, floats: Int, _ fill: (UnsafeMutablePointer<Float>) throws(RengaError) -> Void
+    ) throws(RengaError) -> BufferID {
+        guard let store = weights as? ConstantStore else {
+            throw RengaError(.internalFault, "'\(key)' is no constant while parameters change")
+        }
+        return external(key, try store.constant(key, floats: floats, fill), floats: floats)
+    }
+
+    /// The plan of one convolution pass. Plans of the same weights for other batches take the same algorithm, so that an image gives
+    /// the same bits in any batch and packed weights are shared.
+    func convolutionPlan(
+        _ node: Int, _ shape: rk_conv_shape, _ pass: rk_conv_pass
+    ) throws(RengaError) -> rk_conv_plan {
+        let key = "\(graph.nodes[node].name):\(pass.rawValue)"
+        let wishes = weights.algorithms[key].map { [$0] } ?? [settings.algorithm, RK_CONV_AUTO]
+        var shape = shape
+        for wish in wishes {
+            var plan = rk_conv_plan()
+            guard rk_conv_plan_init(&plan, &shape, pass, wish, isa, Int32(clamping: settings.threads)) == 0 else {
+                continue
+            }
+            weights.algorithms[key] = plan.algorithm
+            return plan
+        }
+        throw RengaError(.unsupported, "layer '\(graph.nodes[node].name)': no convolution kernel takes its size")
+    }
+
+    /// The weights of a convolution, packed for `plan`: once for inference, by a step of their own in training.
+    func packedWeight(_ node: Int, _ plan: rk_conv_plan) throws(RengaError) -> BufferID {
+        let floats = Int(clamping: plan.packed_floats)
+        let name = parameterName(node, "weight")
+        guard floats > 0 else { return try parameter(node, "weight") }
+        if settings.purpose == .inference {
+            // Packing depends on the shape without n, the algorithm and the instruction set, which all plans of a store share.
+            return try constant("\(name):packed:\(plan.algorithm.rawValue)", floats: floats) {
+                packed throws(RengaError) in
+                try self.pack(name, plan, packed)
+            }
+        }
+        let weight = try parameter(node, "weight")
+        let packed = try buffer("\(name):packed", floats: floats)
+        let args = rk_conv_pack_args(plan: try keep(plan), weight: pointer(weight), packed: pointer(packed))
+        try add(rk_conv_pack, args, plan.pass == RK_CONV_FORWARD ? "pack" : "pack transposed")
+        return packed
+    }
+
+    private func pack(_ name: String, _ plan: rk_conv_plan, _ packed: UnsafeMutablePointer<Float>) throws(RengaError) {
+        let program = Program()
+        let kept = try program.keep(plan)
+        try weights.withValues(name) { values throws(RengaError) in
+            try program.add(
+                "pack", rk_conv_pack, rk_conv_pack_args(plan: kept, weight: values.baseAddress, packed: packed))
+            program.run(threads: settings.threads)
+        }
+    }
+}
+
+/// "direct", "reference", …
+func algorithmName(_ plan: rk_conv_plan) -> String { String(cString: rk_conv_algorithm_name(plan.algorithm)) }

@@ -1,0 +1,212 @@
+// Emitter.swift: where operators put their kernels: buffers by name, steps in order, twice: once to measure, once to bind.
+// Not here: which buffers share memory (ArenaLayout), gradients (Emitter+Backward), parameters and weights (Emitter+Parameters).
+//
+// The first pass ("measuring") only notes which step touches which buffer: pointers are nil and nothing is added to the program.
+// Lifetimes follow from that, so no operator states them and none can state them wrongly. The second pass gets addresses.
+import CRengaKernels
+import RengaNetwork
+
+/// Names a buffer of a plan.
+package struct BufferID: Hashable, Sendable {
+    let index: Int
+}
+
+/// What every plan is compiled for.
+package struct EmitterSettings {
+    /// Inference or training.
+    package var purpose: Purpose
+    /// Whose kernels.
+    package var isa: rk_isa
+    /// Threads that a run may use.
+    package var threads: Int
+    /// The algorithm to force where it applies.
+    package var algorithm: rk_conv_algorithm = RK_CONV_AUTO
+    /// Key and counter of dropout's random stream, read when a step runs.
+    package var dropout: (key: UnsafeMutablePointer<UInt64>, counter: UnsafeMutablePointer<UInt64>)?
+    /// False: every buffer has memory of its own (a test's yardstick).
+    package var reuseMemory = true
+
+    /// Settings with the rest at their defaults.
+    package init(purpose: Purpose, isa: rk_isa, threads: Int) {
+        (self.purpose, self.isa, self.threads) = (purpose, isa, threads)
+    }
+}
+
+/// What the measuring pass learns about a buffer.
+struct BufferRecord {
+    let name: String
+    let bytes: Int
+    /// Memory that lies outside the arena, or nil.
+    let external: UnsafeMutablePointer<Float>?
+    var first = Int.max
+    var last = -1
+}
+
+/// Permission to write `new` over `old` in step `step`.
+struct Replacement {
+    let step: Int
+    let old: BufferID
+    let new: BufferID
+}
+
+/// Collects the kernels of one plan. Used by one thread.
+package final class Emitter {
+    /// The network's structure, with shapes.
+    package let graph: Graph
+    /// What the plan is for.
+    package let settings: EmitterSettings
+    /// The steps, while binding.
+    package let program = Program()
+    let weights: any WeightSource
+    /// Where buffers lie, or nil while measuring.
+    private let layout: ArenaLayout?
+
+    private(set) var records: [BufferRecord] = []
+    private(set) var replacements: [Replacement] = []
+    private(set) var stepCount = 0
+    private(set) var scratchFloats = 0
+    private var touchedBytes = 0
+    private var named: [String: BufferID] = [:]
+    private var values: [ValueID: BufferID] = [:]
+    var parameters: [String: BufferID] = [:]
+    /// Gradients so far, of values that have one.
+    var gradients: [ValueID: BufferID] = [:]
+    /// Values whose gradient the parameters' gradients depend on.
+    let needsGradient: Set<ValueID>
+    /// The fused step being emitted, and what it is called.
+    private var group: Int?
+    private var groupName = ""
+
+    init(
+        _ graph: Graph, _ settings: EmitterSettings, _ weights: any WeightSource, needsGradient: Set<ValueID> = [],
+        layout: ArenaLayout? = nil
+    ) {
+        (self.graph, self.settings, self.weights) = (graph, settings, weights)
+        (self.needsGradient, self.layout) = (needsGradient, layout)
+    }
+
+    /// True in the first pass: pointers are nil.
+    package var isMeasuring: Bool { layout == nil }
+    /// Whose kernels.
+    package var isa: rk_isa { settings.isa }
+
+    /// Says which fused step the next kernels belong to.
+    func begin(group: Int?, name: String) {
+        self.group = group
+        groupName = name
+    }
+
+    // MARK: - Buffers
+
+    /// A new buffer of the arena, alive from the first to the last step that asks for its pointer.
+    package func buffer(_ name: String, floats: Int) throws(RengaError) -> BufferID {
+        let (bytes, overflow) = floats.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
+        guard !overflow, floats >= 0 else { throw RengaError(.outOfMemory, "buffer '\(name)' has no addressable size") }
+        return record(BufferRecord(name: name, bytes: bytes, external: nil))
+    }
+
+    /// A buffer that lies outside the arena for as long as the plan lives.
+    package func external(
+        _ name: String, _ pointer: UnsafeMutablePointer<Float>, floats: Int
+    ) -> BufferID {
+        record(BufferRecord(name: name, bytes: floats * MemoryLayout<Float>.stride, external: pointer))
+    }
+
+    private func record(_ record: BufferRecord) -> BufferID {
+        records.append(record)
+        return BufferID(index: records.count - 1)
+    }
+
+    /// The buffer of that name: made on first use; the way from a forward to its backward pass.
+    package func saved(_ name: String, floats: Int) throws(RengaError) -> BufferID {
+        if let known = named[name] { return known }
+        let made = try buffer(name, floats: floats)
+        named[name] = made
+        return made
+    }
+
+    /// The buffer of a value: made on first use.
+    package func value(_ value: ValueID) throws(RengaError) -> BufferID {
+        if let known = values[value] { return known }
+        let made = try buffer(graph.name(of: value), floats: graph.shapes[value].count)
+        values[value] = made
+        return made
+    }
+
+    /// Says that a value lies in a buffer that exists: another value's, or memory outside.
+    package func place(_ value: ValueID, in buffer: BufferID) { values[value] = buffer }
+
+    /// The shape of a value.
+    package func shape(_ value: ValueID) -> Shape { graph.shapes[value] }
+
+    /// Where a buffer lies, and a note that the step being prepared touches it. nil while measuring.
+    package func pointer(_ buffer: BufferID) -> UnsafeMutablePointer<Float>? {
+        records[buffer.index].first = min(records[buffer.index].first, stepCount)
+        records[buffer.index].last = max(records[buffer.index].last, stepCount)
+        touchedBytes += records[buffer.index].bytes
+        guard let layout else { return nil }
+        return records[buffer.index].external ?? layout.pointer(buffer.index)
+    }
+
+    /// Allows the step being prepared to write `new` where `old` lies, if nothing reads `old` later.
+    package func mayReplace(_ old: BufferID, by new: BufferID) {
+        replacements.append(Replacement(step: stepCount, old: old, new: new))
+    }
+
+    /// Memory whose contents end with the step being prepared. nil while measuring, or where `floats` is 0.
+    package func scratch(_ floats: Int) -> UnsafeMutablePointer<Float>? {
+        scratchFloats = max(scratchFloats, floats)
+        return floats > 0 ? layout?.scratch : nil
+    }
+
+    // MARK: - Steps
+
+    /// Ends a step: adds the kernel while binding. Returns its arguments then.
+    @discardableResult
+    package func add<Args>(
+        _ run: @escaping StepFunction, _ args: Args, _ label: String = "", algorithm: String? = nil, macs: Int = 0
+    ) throws(RengaError) -> UnsafeMutablePointer<Args>? {
+        defer { endStep() }
+        guard !isMeasuring else { return nil }
+        let name = label.isEmpty ? groupName : "\(groupName): \(label)"
+        let info = StepInfo(name: name, group: group, algorithm: algorithm, macs: macs, bytes: touchedBytes)
+        return try program.add(info, run, args)
+    }
+
+    /// Copies a value that a step's arguments point to into memory that lives as long as the program. nil while measuring.
+    package func keep<Value>(_ value: Value) throws(RengaError) -> UnsafePointer<Value>? {
+        isMeasuring ? nil : UnsafePointer(try program.keep(value))
+    }
+
+    /// Adds a step that copies `old` to `new`, and drops it where both came to lie in the same place.
+    package func copy(_ old: BufferID, to new: BufferID, _ label: String) throws(RengaError) {
+        mayReplace(old, by: new)
+        let (src, dst) = (pointer(old), pointer(new))
+        if !isMeasuring, src == dst { return endStep() }
+        try add(rk_sum, sum(of: [src], to: dst, floats: records[new.index].bytes / MemoryLayout<Float>.stride), label)
+    }
+
+    private func endStep() {
+        stepCount += 1
+        touchedBytes = 0
+    }
+
+    /// Arguments of a plain sum of at most `RK_MAX_SUM` terms.
+    func sum(
+        of terms: [UnsafeMutablePointer<Float>?], to dst: UnsafeMutablePointer<Float>?, floats: Int, scale: Float = 1,
+        relu: Bool = false
+    ) -> rk_sum_args {
+        var args = rk_sum_args()
+        args.isa = isa
+        args.count = Int64(floats)
+        args.terms = Int32(terms.count)
+        args.scale = scale
+        args.relu = relu ? 1 : 0
+        args.dst = dst
+        withUnsafeMutableBytes(of: &args.src) { raw in
+            let slots = raw.bindMemory(to: UnsafePointer<Float>?.self)
+            for (index, term) in terms.enumerated() where index < slots.count { slots[index] = UnsafePointer(term) }
+        }
+        return args
+    }
+}

@@ -1,0 +1,47 @@
+// Executable.swift: what an operator must say to run: what its step can take in, and the kernels of its forward and backward passes.
+// Not here: the operators' own answers: one file each in Operators/, forward beside backward.
+import RengaNetwork
+
+/// What an operator's kernels can do besides the operator itself.
+package struct Fusible: OptionSet, Sendable {
+    /// The bits.
+    package let rawValue: Int
+    /// Makes a set.
+    package init(rawValue: Int) { self.rawValue = rawValue }
+    /// Add another value to the result.
+    package static let add = Fusible(rawValue: 1)
+    /// Add a value that is also the operator's own input.
+    package static let addOfInput = Fusible(rawValue: 2)
+    /// ReLU of the result.
+    package static let relu = Fusible(rawValue: 4)
+    /// PReLU of the result.
+    package static let prelu = Fusible(rawValue: 8)
+}
+
+/// An operator that plans can run.
+///
+/// Both passes are emitted twice, first to learn which buffers each step touches, then with their addresses: they must ask for the
+/// same buffers and steps in the same order both times, and pointers are nil the first time.
+package protocol Executable: Operator {
+    /// What may follow it within its step.
+    func fusible(_ purpose: Purpose) -> Fusible
+    /// Adds the kernels that make `step.output` from `step.inputs` (and `step.add`).
+    func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError)
+    /// Adds the kernels that turn the gradient of `step.output` into those of the inputs, of `step.add` and of the parameters.
+    func backward(_ step: FusedStep, _ emit: Emitter) throws(RengaError)
+}
+
+extension Executable {
+    /// Most operators run alone.
+    package func fusible(_ purpose: Purpose) -> Fusible { [] }
+}
+
+extension Node {
+    /// The operator as one that runs.
+    package func executable() throws(RengaError) -> any Executable {
+        guard let op = op as? any Executable else {
+            throw RengaError(.unsupported, "layer '\(name)': no kernels run the operator '\(op.name)'")
+        }
+        return op
+    }
+}

@@ -1,0 +1,66 @@
+// Fusion.swift: which nodes run as one step: an operator with the sum and the activation that follow it. A pure function of the graph.
+// Not here: batch norm into convolutions (RengaRewrites.FoldBatchNorm), how a step runs (Operators/).
+import RengaNetwork
+
+/// Turns nodes into steps.
+package enum Fusion {
+    /// The steps of all live nodes, in an order in which each reads only what stands before it. `fuse` false: one step a node.
+    package static func steps(_ graph: Graph, _ purpose: Purpose, fuse: Bool = true) throws(RengaError) -> [FusedStep] {
+        var pass = FusionPass(graph: graph, purpose: purpose, uses: graph.uses())
+        for (index, node) in graph.nodes.enumerated() where graph.isLive[graph.value(ofNode: index)] {
+            if fuse, try pass.absorb(index, node) { continue }
+            let output = graph.value(ofNode: index)
+            pass.steps[output] = FusedStep(node: index, inputs: node.inputs, output: output, nodes: [index])
+        }
+        // A step stands where its last node stood: everything that it reads was made by then.
+        return pass.steps.values.sorted { $0.output < $1.output }
+    }
+}
+
+private struct FusionPass {
+    let graph: Graph
+    let purpose: Purpose
+    let uses: [Int]
+    /// Steps so far, by the value that they make.
+    var steps: [ValueID: FusedStep] = [:]
+
+    /// Takes the node into the step before it, where there is one that can.
+    mutating func absorb(_ index: Int, _ node: Node) throws(RengaError) -> Bool {
+        if node.op is Add { return try absorbAdd(index, node) }
+        guard node.op is ReLU || node.op is PReLU, let value = node.inputs.first, var step = step(before: value) else {
+            return false
+        }
+        let isReLU = node.op is ReLU
+        let fusible = try graph.nodes[step.node].executable().fusible(purpose)
+        guard step.activation == .none, fusible.contains(isReLU ? .relu : .prelu) else { return false }
+        step.activation = isReLU ? .relu : .prelu(node: index)
+        replace(value, by: step, ending: index)
+        return true
+    }
+
+    private mutating func absorbAdd(_ index: Int, _ node: Node) throws(RengaError) -> Bool {
+        guard node.inputs.count == 2, node.inputs[0] != node.inputs[1] else { return false }
+        // The later one first: the other operand is then ready for sure, and the step need not wait.
+        for value in node.inputs.sorted(by: >) {
+            guard var step = step(before: value), step.activation == .none, step.add == nil else { continue }
+            let other = node.inputs[0] == value ? node.inputs[1] : node.inputs[0]
+            let fusible = try graph.nodes[step.node].executable().fusible(purpose)
+            guard fusible.contains(step.inputs.contains(other) ? .addOfInput : .add) else { continue }
+            step.add = other
+            replace(value, by: step, ending: index)
+            return true
+        }
+        return false
+    }
+
+    /// The step that makes `value`, if nobody else reads it.
+    private func step(before value: ValueID) -> FusedStep? { uses[value] == 1 ? steps[value] : nil }
+
+    private mutating func replace(_ value: ValueID, by step: FusedStep, ending index: Int) {
+        var step = step
+        step.nodes.append(index)
+        step.output = graph.value(ofNode: index)
+        steps[value] = nil
+        steps[step.output] = step
+    }
+}

@@ -1,0 +1,58 @@
+// InferencePlan.swift: the forward pass of a graph for one batch size, from the caller's pixels to the caller's results.
+// Not here: batches below the plan's, locks, checks (Session).
+import CRengaKernels
+import RengaNetwork
+
+/// A compiled forward pass. One run at a time.
+struct InferencePlan {
+    let compiled: CompiledPlan
+    /// Arguments to patch before a run: where each input and output of the caller lies.
+    let imports: [UnsafeMutablePointer<rk_image_import_args>]
+    let exports: [UnsafeMutablePointer<rk_image_export_args>]
+
+    /// Emits import, steps and export. `shared`: memory of a larger batch's plan.
+    init(
+        _ graph: Graph, _ steps: [FusedStep], _ settings: EmitterSettings, _ weights: ConstantStore,
+        shared: PlanBuffers? = nil
+    ) throws(RengaError) {
+        var imports: [UnsafeMutablePointer<rk_image_import_args>] = []
+        var exports: [UnsafeMutablePointer<rk_image_export_args>] = []
+        compiled = try CompiledPlan(graph, settings, weights, shared: shared) { emit throws(RengaError) in
+            // The same copies that convert types and layouts align the caller's data and keep kernels off his memory.
+            for index in graph.inputs.indices {
+                if let args = try InferencePlan.emitImport(index, emit) { imports.append(args) }
+            }
+            for (group, step) in steps.enumerated() {
+                emit.begin(group: group, name: graph.nodes[step.node].name)
+                try graph.nodes[step.node].executable().forward(step, emit)
+            }
+            for value in graph.outputs {
+                if let args = try InferencePlan.emitExport(value, emit) { exports.append(args) }
+            }
+        }
+        self.imports = imports
+        self.exports = exports
+    }
+
+    private static func emitImport(
+        _ index: Int, _ emit: Emitter
+    ) throws(RengaError) -> UnsafeMutablePointer<rk_image_import_args>? {
+        let shape = emit.shape(index)
+        emit.begin(group: nil, name: "import \(emit.graph.inputs[index].name)")
+        var args = rk_image_import_args()
+        (args.n, args.h, args.w, args.c) = (Int64(shape.n), Int64(shape.h), Int64(shape.w), Int64(shape.c))
+        args.dst = emit.pointer(try emit.value(index))
+        return try emit.add(rk_image_import, args)
+    }
+
+    private static func emitExport(
+        _ value: ValueID, _ emit: Emitter
+    ) throws(RengaError) -> UnsafeMutablePointer<rk_image_export_args>? {
+        let shape = emit.shape(value)
+        emit.begin(group: nil, name: "export \(emit.graph.name(of: value))")
+        var args = rk_image_export_args()
+        (args.n, args.h, args.w, args.c) = (Int64(shape.n), Int64(shape.h), Int64(shape.w), Int64(shape.c))
+        args.src = UnsafePointer(emit.pointer(try emit.value(value)))
+        return try emit.add(rk_image_export, args)
+    }
+}

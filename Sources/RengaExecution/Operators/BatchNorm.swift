@@ -1,0 +1,159 @@
+// BatchNorm.swift: how batch normalisation runs (Ioffe and Szegedy 2015): by batch or running statistics, with the sum and the ReLU that
+// follow it in the same pass. Not here: folding it into a convolution (RengaRewrites).
+import CRengaKernels
+import RengaNetwork
+
+extension BatchNorm: Executable {
+    /// A sum with its own input would need two gradients of one value in one kernel.
+    package func fusible(_ purpose: Purpose) -> Fusible { [.add, .relu] }
+
+    /// dst = relu?(gamma (src - mean) / sqrt(variance + epsilon) + beta + add), all maps `[N,H,W,C]`, per-channel numbers `[C]`.
+    package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        if emit.settings.purpose == .inference { return try scaleShift(step, emit, try constants(step, emit)) }
+        if mode == .train { return try train(step, emit) }
+        try scaleShift(step, emit, try prepare(step, emit))
+    }
+
+    /// dsrc, dadd (the gradient masked by the ReLU), dgamma, dbeta.
+    package func backward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        let shape = emit.shape(step.output)
+        let ddst = try emit.gradient(step.output)
+        let (mean, rstd) = try statistics(step, emit)
+        var args = rk_batch_norm_backward_args()
+        (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.rows), Int64(shape.c))
+        args.frozen_stats = mode == .train ? 0 : 1
+        args.ddst = UnsafePointer(emit.pointer(ddst))
+        args.relu = step.activation == .relu ? 1 : 0
+        if step.activation == .relu { args.dst = UnsafePointer(emit.pointer(try emit.value(step.output))) }
+        args.src = UnsafePointer(emit.pointer(try emit.value(step.inputs[0])))
+        args.mean = UnsafePointer(emit.pointer(mean))
+        args.rstd = UnsafePointer(emit.pointer(rstd))
+        if isAffine {
+            args.gamma = UnsafePointer(emit.pointer(try emit.parameter(step.node, "gamma")))
+            args.dgamma = emit.parameterGradient(step.node, "gamma")
+            args.dbeta = emit.parameterGradient(step.node, "beta")
+        }
+        if let dsrc = try emit.gradientTarget(step.inputs[0]) {
+            if !dsrc.accumulate { emit.mayReplace(ddst, by: dsrc.buffer) }
+            args.dsrc = emit.pointer(dsrc.buffer)
+            args.accumulate_dsrc = dsrc.accumulate ? 1 : 0
+        }
+        if let add = step.add, let dadd = try emit.gradientTarget(add) {
+            // Only if dsrc did not take the place.
+            if !dadd.accumulate { emit.mayReplace(ddst, by: dadd.buffer) }
+            args.dadd = emit.pointer(dadd.buffer)
+            args.accumulate_dadd = dadd.accumulate ? 1 : 0
+        }
+        args.scratch = emit.scratch(rk_batch_norm_scratch(args.rows, args.c))
+        try emit.add(rk_batch_norm_backward, args, "backward")
+    }
+
+    // MARK: - Batch statistics
+
+    private func train(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        let shape = emit.shape(step.output)
+        let (mean, rstd) = try statistics(step, emit)
+        var args = rk_batch_norm_train_args()
+        (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.rows), Int64(shape.c))
+        if isAffine {
+            args.gamma = UnsafePointer(emit.pointer(try emit.parameter(step.node, "gamma")))
+            args.beta = UnsafePointer(emit.pointer(try emit.parameter(step.node, "beta")))
+        }
+        args.mean = emit.pointer(mean)
+        args.rstd = emit.pointer(rstd)
+        args.running_mean = emit.pointer(try emit.parameter(step.node, "running_mean"))
+        args.running_var = emit.pointer(try emit.parameter(step.node, "running_variance"))
+        (args.epsilon, args.momentum) = (Float(epsilon), Float(momentum))
+        args.relu = step.activation == .relu ? 1 : 0
+        let maps = try self.maps(step, emit)
+        (args.src, args.add, args.dst) = (maps.src, maps.add, maps.dst)
+        args.scratch = emit.scratch(rk_batch_norm_scratch(args.rows, args.c))
+        try emit.add(rk_batch_norm_train, args)
+    }
+
+    /// Mean and 1 / sqrt(variance + epsilon) that the forward pass used.
+    private func statistics(_ step: FusedStep, _ emit: Emitter) throws(RengaError) -> (mean: BufferID, rstd: BufferID) {
+        let c = emit.shape(step.output).c
+        let rstd = try emit.saved(emit.parameterName(step.node, "rstd"), floats: c)
+        guard mode == .train else { return (try emit.parameter(step.node, "running_mean"), rstd) }
+        return (try emit.saved(emit.parameterName(step.node, "mean"), floats: c), rstd)
+    }
+
+    // MARK: - Running statistics
+
+    private func scaleShift(
+        _ step: FusedStep, _ emit: Emitter, _ numbers: (scale: BufferID, shift: BufferID)
+    ) throws(RengaError) {
+        let shape = emit.shape(step.output)
+        var args = rk_scale_shift_args()
+        (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.rows), Int64(shape.c))
+        args.scale = UnsafePointer(emit.pointer(numbers.scale))
+        args.shift = UnsafePointer(emit.pointer(numbers.shift))
+        args.relu = step.activation == .relu ? 1 : 0
+        let maps = try self.maps(step, emit)
+        (args.src, args.add, args.dst) = (maps.src, maps.add, maps.dst)
+        try emit.add(rk_scale_shift, args)
+    }
+
+    private typealias Maps = (src: UnsafePointer<Float>?, add: UnsafePointer<Float>?, dst: UnsafeMutablePointer<Float>?)
+
+    private func maps(_ step: FusedStep, _ emit: Emitter) throws(RengaError) -> Maps {
+        let (src, dst) = (try emit.value(step.inputs[0]), try emit.value(step.output))
+        emit.mayReplace(src, by: dst)
+        var add: BufferID?
+        if let value = step.add {
+            let buffer = try emit.value(value)
+            emit.mayReplace(buffer, by: dst)
+            add = buffer
+        }
+        return (UnsafePointer(emit.pointer(src)), add.flatMap { UnsafePointer(emit.pointer($0)) }, emit.pointer(dst))
+    }
+
+    /// Scale and shift by this run's parameters, and rstd for the backward pass.
+    private func prepare(_ step: FusedStep, _ emit: Emitter) throws(RengaError) -> (scale: BufferID, shift: BufferID) {
+        let c = emit.shape(step.output).c
+        let scale = try emit.buffer(emit.parameterName(step.node, "scale"), floats: c)
+        let shift = try emit.buffer(emit.parameterName(step.node, "shift"), floats: c)
+        var args = rk_batch_norm_prepare_args()
+        (args.c, args.epsilon) = (Int64(c), Float(epsilon))
+        if isAffine {
+            args.gamma = UnsafePointer(emit.pointer(try emit.parameter(step.node, "gamma")))
+            args.beta = UnsafePointer(emit.pointer(try emit.parameter(step.node, "beta")))
+        }
+        args.mean = UnsafePointer(emit.pointer(try emit.parameter(step.node, "running_mean")))
+        args.var = UnsafePointer(emit.pointer(try emit.parameter(step.node, "running_variance")))
+        args.scale = emit.pointer(scale)
+        args.shift = emit.pointer(shift)
+        args.rstd = emit.pointer(try statistics(step, emit).rstd)
+        try emit.add(rk_batch_norm_prepare, args, "prepare")
+        return (scale, shift)
+    }
+
+    /// Scale and shift, computed once: `[2 C]`.
+    private func constants(_ step: FusedStep, _ emit: Emitter) throws(RengaError) -> (scale: BufferID, shift: BufferID)
+    {
+        let c = emit.shape(step.output).c
+        func constant(_ name: String, takesScale: Bool) throws(RengaError) -> BufferID {
+            try emit.constant(emit.parameterName(step.node, name), floats: c) { dst throws(RengaError) in
+                let other = try Buffer(floats: c, for: "a batch norm's constants")
+                var args = rk_batch_norm_prepare_args()
+                (args.c, args.epsilon) = (Int64(c), Float(epsilon))
+                if isAffine {
+                    args.gamma = UnsafePointer(
+                        try emit.weights.parameter(emit.parameterName(step.node, "gamma")).pointer)
+                    args.beta = UnsafePointer(try emit.weights.parameter(emit.parameterName(step.node, "beta")).pointer)
+                }
+                args.mean = UnsafePointer(
+                    try emit.weights.parameter(emit.parameterName(step.node, "running_mean")).pointer)
+                args.var = UnsafePointer(
+                    try emit.weights.parameter(emit.parameterName(step.node, "running_variance")).pointer)
+                args.scale = takesScale ? dst : other.floats
+                args.shift = takesScale ? other.floats : dst
+                let program = Program()
+                try program.add("prepare", rk_batch_norm_prepare, args)
+                program.run(threads: 1)
+            }
+        }
+        return (try constant("scale", takesScale: true), try constant("shift", takesScale: false))
+    }
+}

@@ -1,0 +1,77 @@
+// ConvolutionKernels.swift: what convolution and the fully connected layer (a 1x1 convolution of a 1x1 map) share: both passes.
+// Not here: their shapes (Convolution.swift, Linear.swift).
+import CRengaKernels
+import RengaNetwork
+
+/// Emits the passes of a convolution of the given shape, for the step of node `step.node`.
+struct ConvolutionKernels {
+    let step: FusedStep
+    let shape: rk_conv_shape
+    let macs: Int
+    let hasBias: Bool
+
+    /// dst = activation(conv(src, weight) + bias + add).
+    func forward(_ emit: Emitter) throws(RengaError) {
+        let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_FORWARD)
+        let packed = try emit.packedWeight(step.node, plan)
+        let dst = try emit.value(step.output)
+        var args = rk_conv_forward_args()
+        args.plan = try emit.keep(plan)
+        let src = try emit.value(step.inputs[0])
+        args.src = UnsafePointer(emit.pointer(src))
+        args.packed = UnsafePointer(emit.pointer(packed))
+        if hasBias { args.bias = UnsafePointer(emit.pointer(try emit.parameter(step.node, "bias"))) }
+        if let add = step.add {
+            let add = try emit.value(add)
+            // dst may lie on add, but not where add is src itself.
+            if add != src { emit.mayReplace(add, by: dst) }
+            args.add = UnsafePointer(emit.pointer(add))
+        }
+        switch step.activation {
+        case .none: args.activation = RK_ACTIVATION_NONE
+        case .relu: args.activation = RK_ACTIVATION_RELU
+        case .prelu(let node):
+            args.activation = RK_ACTIVATION_PRELU
+            args.slope = UnsafePointer(emit.pointer(try emit.parameter(node, "slope")))
+        }
+        args.dst = emit.pointer(dst)
+        args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
+        try emit.add(rk_conv_forward, args, algorithm: algorithmName(plan), macs: macs)
+    }
+
+    /// The weights' gradient before that of src: src is then free for others.
+    func backward(_ emit: Emitter) throws(RengaError) {
+        if step.activation == .relu { try emit.maskGradient(step.output) }
+        let ddst = try emit.gradient(step.output)
+        if let dweight = emit.parameterGradient(step.node, "weight") { try backwardWeight(ddst, dweight, emit) }
+        if let dsrc = try emit.gradientTarget(step.inputs[0]) { try backwardData(ddst, dsrc, emit) }
+        if let add = step.add { try emit.passGradient(ddst, to: add) }
+    }
+
+    private func backwardWeight(
+        _ ddst: BufferID, _ dweight: UnsafeMutablePointer<Float>, _ emit: Emitter
+    ) throws(RengaError) {
+        let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_BACKWARD_WEIGHT)
+        var args = rk_conv_backward_weight_args()
+        args.plan = try emit.keep(plan)
+        args.src = UnsafePointer(emit.pointer(try emit.value(step.inputs[0])))
+        args.ddst = UnsafePointer(emit.pointer(ddst))
+        args.dweight = dweight
+        args.dbias = hasBias ? emit.parameterGradient(step.node, "bias") : nil
+        args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
+        try emit.add(rk_conv_backward_weight, args, "backward weight", algorithm: algorithmName(plan), macs: macs)
+    }
+
+    private func backwardData(_ ddst: BufferID, _ dsrc: GradientTarget, _ emit: Emitter) throws(RengaError) {
+        let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_BACKWARD_DATA)
+        let packed = try emit.packedWeight(step.node, plan)
+        var args = rk_conv_backward_data_args()
+        args.plan = try emit.keep(plan)
+        args.ddst = UnsafePointer(emit.pointer(ddst))
+        args.packed = UnsafePointer(emit.pointer(packed))
+        args.dsrc = emit.pointer(dsrc.buffer)
+        if dsrc.accumulate { args.add = UnsafePointer(args.dsrc) }
+        args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
+        try emit.add(rk_conv_backward_data, args, "backward data", algorithm: algorithmName(plan), macs: macs)
+    }
+}

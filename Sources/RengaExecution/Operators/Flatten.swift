@@ -1,0 +1,15 @@
+// Flatten.swift: how a flatten runs: not at all. The memory of a map is already that of the vector.
+import CRengaKernels
+import RengaNetwork
+
+extension Flatten: Executable {
+    /// dst is src under another shape.
+    package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        emit.place(step.output, in: try emit.value(step.inputs[0]))
+    }
+
+    /// dsrc is ddst under another shape.
+    package func backward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        try emit.passGradient(try emit.gradient(step.output), to: step.inputs[0])
+    }
+}

@@ -1,0 +1,167 @@
+// Session.swift: a network compiled for inference: checks, conversions and calls from several threads around an inference plan.
+// Not here: what the plan does (InferencePlan), profiles (Session+Profile).
+import CRengaKernels
+public import RengaNetwork
+import RengaRewrites
+
+/// A network compiled for one batch size, image size and thread count, with its memory. Independent of the network it was made from.
+/// Calls from several threads are safe and run one after another; different sessions run at the same time.
+public final class Session: @unchecked Sendable {
+    /// Shapes of the inputs for a full batch.
+    public let inputShapes: [Shape]
+    /// Shapes of the outputs for a full batch.
+    public let outputShapes: [Shape]
+    /// The fused steps of the plan, in order, for people.
+    public let steps: [String]
+    /// Threads that a run may use.
+    public let threads: Int
+
+    let graph: Graph
+    let fused: [FusedStep]
+    let plan: InferencePlan
+    let lock = Lock()
+    private let batch: Int
+    private let settings: EmitterSettings
+    private let weights: ConstantStore
+    private let normalization: Normalization?
+    /// Plans for fewer images than the batch, most recently used last; they share weights and, where it is large enough, memory.
+    private var variants: [(n: Int, plan: InferencePlan)] = []
+
+    /// Most plans kept for batches below the full one.
+    static let mostVariants = 4
+
+    /// Compiles: everything that runs with a full batch need is allocated here.
+    /// Errors: invalidArgument (options), shapeMismatch (an image size that a layer cannot take), notFound (algorithm),
+    /// unsupported (an operator without kernels), corruptData (a normalisation that is none), outOfMemory.
+    public init(_ network: Network, _ options: SessionOptions = SessionOptions()) throws(RengaError) {
+        let options = try options.validated()
+        let folded = options.foldBatchNorm ? try FoldBatchNorm.apply(network).network : network
+        graph = try Graph(folded, n: options.batch, h: options.height, w: options.width, .inference)
+        fused = try Fusion.steps(graph, .inference, fuse: options.fuse)
+        threads = options.threads ?? min(Int(rk_default_threads()), SessionOptions.mostThreads)
+        var settings = EmitterSettings(purpose: .inference, isa: options.isa ?? rk_isa_best(), threads: threads)
+        settings.algorithm = try options.forcedAlgorithm()
+        settings.reuseMemory = options.reuseMemory
+        self.settings = settings
+        batch = options.batch
+        normalization = try Session.normalization(network)
+        weights = ConstantStore(folded)
+        plan = try InferencePlan(graph, fused, settings, weights)
+        weights.seal()
+        let graph = graph
+        inputShapes = graph.inputs.indices.map { graph.shapes[$0] }
+        outputShapes = graph.outputs.map { graph.shapes[$0] }
+        steps = fused.map { $0.description(in: graph) }
+    }
+
+    /// Bytes that the session holds.
+    public var memory: SessionMemory {
+        lock.locked {
+            let plans = [plan] + variants.map(\.plan)
+            // Memory of a variant counts only where it is its own.
+            let arenas = Dictionary(plans.map { (ObjectIdentifier($0.compiled.buffers.arena), $0) }) { first, _ in first
+            }
+            let scratches = Dictionary(plans.map { (ObjectIdentifier($0.compiled.buffers.scratch), $0) }) { a, _ in a }
+            return SessionMemory(
+                weights: weights.bytes,
+                activations: arenas.values.reduce(0) { $0 + $1.compiled.buffers.arena.bytes },
+                scratch: scratches.values.reduce(0) { $0 + $1.compiled.buffers.scratch.bytes },
+                activationsLowerBound: plan.compiled.memory.lowerBound)
+        }
+    }
+
+    /// Runs `n` images, at most the batch. One view for each input and output, in their order; inputs and outputs must not overlap.
+    /// u8 images are normalised as the network's metadata says. The same bits for any thread count and for an image in any batch;
+    /// NaN in gives NaN out.
+    /// Errors: shapeMismatch (shapes, too little room), invalidArgument (n, number of views), outOfMemory (a first run of `n`).
+    public func run(_ inputs: [InputView], outputs: [OutputView], n: Int) throws(RengaError) {
+        try check(inputs, outputs, n)
+        try lock.locked { () throws(RengaError) in
+            let plan = try plan(for: n)
+            try withNormalization { mean, scale in
+                for (args, view) in zip(plan.imports, inputs) { Session.patch(args, view, mean, scale) }
+                for (args, view) in zip(plan.exports, outputs) {
+                    args.pointee.dst = view.data
+                    args.pointee.layout = rk_layout(rawValue: UInt32(view.layout.rawValue))
+                }
+                plan.compiled.program.run(threads: plan.compiled.threads)
+            }
+        }
+    }
+
+    // MARK: - Inside
+
+    static func patch(
+        _ args: UnsafeMutablePointer<rk_image_import_args>, _ view: InputView, _ mean: UnsafePointer<Float>?,
+        _ scale: UnsafePointer<Float>?
+    ) {
+        args.pointee.src = view.data
+        args.pointee.element = rk_element(rawValue: UInt32(view.element.rawValue))
+        args.pointee.layout = rk_layout(rawValue: UInt32(view.layout.rawValue))
+        args.pointee.mean = view.element == .u8 ? mean : nil
+        args.pointee.scale = view.element == .u8 ? scale : nil
+    }
+
+    private func withNormalization(_ body: (UnsafePointer<Float>?, UnsafePointer<Float>?) -> Void) throws(RengaError) {
+        guard let normalization else { return body(nil, nil) }
+        normalization.mean.withUnsafeBufferPointer { mean in
+            normalization.scale.withUnsafeBufferPointer { body(mean.baseAddress, $0.baseAddress) }
+        }
+    }
+
+    /// The plan for `n` images: the full one, one made before, or a new one.
+    private func plan(for n: Int) throws(RengaError) -> InferencePlan {
+        if n == batch { return plan }
+        if let index = variants.firstIndex(where: { $0.n == n }) {
+            let known = variants.remove(at: index)
+            variants.append(known)
+            return known.plan
+        }
+        let made = try InferencePlan(
+            graph.withBatch(n), fused, settings, weights, shared: plan.compiled.buffers)
+        if variants.count == Session.mostVariants { variants.removeFirst() }
+        variants.append((n, made))
+        return made
+    }
+
+    private func check(_ inputs: [InputView], _ outputs: [OutputView], _ n: Int) throws(RengaError) {
+        guard (1...batch).contains(n) else {
+            throw RengaError(.invalidArgument, "n must be in 1...\(batch) (the session's batch), got \(n)")
+        }
+        guard inputs.count == inputShapes.count, outputs.count == outputShapes.count else {
+            throw RengaError(
+                .invalidArgument,
+                "the network has \(inputShapes.count) inputs and \(outputShapes.count) outputs, got \(inputs.count) and "
+                    + "\(outputs.count)")
+        }
+        for (index, view) in inputs.enumerated() {
+            var expected = inputShapes[index]
+            expected.n = n
+            guard view.shape == expected else {
+                throw RengaError(
+                    .shapeMismatch, "input '\(graph.inputs[index].name)': expected \(expected), got \(view.shape)")
+            }
+        }
+        for (index, view) in outputs.enumerated() {
+            let needed = n * outputShapes[index].countPerImage
+            guard view.count >= needed else {
+                throw RengaError(
+                    .shapeMismatch,
+                    "output \(index) ('\(graph.name(of: graph.outputs[index]))'): \(needed) floats are written, "
+                        + "there is room for \(view.count)")
+            }
+        }
+    }
+
+    /// The network's normalisation, checked against its inputs.
+    private static func normalization(_ network: Network) throws(RengaError) -> Normalization? {
+        guard let normalization = try network.normalization() else { return nil }
+        for input in network.inputs where input.c != normalization.mean.count {
+            throw RengaError(
+                .shapeMismatch,
+                "the network's normalisation has \(normalization.mean.count) channels, its input '\(input.name)' "
+                    + "\(input.c)")
+        }
+        return normalization
+    }
+}

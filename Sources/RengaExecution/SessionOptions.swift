@@ -1,0 +1,121 @@
+// SessionOptions.swift: what a session is compiled for, and what it tells about itself.
+// Not here: the session.
+import CRengaKernels
+public import RengaNetwork
+
+/// What a session is compiled for.
+public struct SessionOptions: Sendable {
+    /// Largest number of images in a run.
+    public var batch = 1
+    /// Rows of the images; nil = the network's own.
+    public var height: Int?
+    /// Columns of the images; nil = the network's own.
+    public var width: Int?
+    /// Threads of a run, the calling one included; nil = `rk_default_threads()`. Work too small to share runs on one.
+    public var threads: Int?
+    /// Whether batch norms are folded into convolutions where possible.
+    public var foldBatchNorm = true
+    /// Whether sums and activations run inside the step before them.
+    package var fuse = true
+    /// Whether buffers that are never alive together share memory.
+    package var reuseMemory = true
+    /// The algorithm to take for each convolution that it applies to ("direct", …); nil = the best for each.
+    public var algorithm: String?
+    /// Whose kernels; nil = the best of this processor.
+    package var isa: rk_isa?
+
+    /// The defaults.
+    public init() {}
+
+    /// Largest number of threads.
+    public static let mostThreads = Int(RK_MAX_THREADS)
+
+    func validated() throws(RengaError) -> SessionOptions {
+        guard (1...Shape.largestExtent).contains(batch) else {
+            throw RengaError(.invalidArgument, "batch must be in 1...\(Shape.largestExtent), got \(batch)")
+        }
+        if let threads, !(1...Self.mostThreads).contains(threads) {
+            throw RengaError(.invalidArgument, "threads must be in 1...\(Self.mostThreads), got \(threads)")
+        }
+        for (name, extent) in [("height", height), ("width", width)] {
+            guard let extent, !(1...Shape.largestExtent).contains(extent) else { continue }
+            throw RengaError(.invalidArgument, "\(name) must be in 1...\(Shape.largestExtent), got \(extent)")
+        }
+        return self
+    }
+
+    /// The forced algorithm by its name.
+    func forcedAlgorithm() throws(RengaError) -> rk_conv_algorithm {
+        guard let algorithm else { return RK_CONV_AUTO }
+        let known = (RK_CONV_AUTO.rawValue...RK_CONV_WINOGRAD_F4.rawValue).map { rk_conv_algorithm(rawValue: $0) }
+        let names = known.map { String(cString: rk_conv_algorithm_name($0)) }
+        guard let index = names.firstIndex(of: algorithm), algorithm != "unknown" else {
+            let list = names.filter { $0 != "unknown" }.joined(separator: ", ")
+            throw RengaError(.notFound, "unknown algorithm '\(algorithm.prefix(80))'; known: \(list)")
+        }
+        return known[index]
+    }
+}
+
+/// Bytes that a session holds.
+public struct SessionMemory: Equatable, Sendable {
+    /// Packed weights and other constants.
+    public let weights: Int
+    /// The arena of all values.
+    public let activations: Int
+    /// What kernels need besides.
+    public let scratch: Int
+    /// What the largest step alone needs alive: no plan of these steps can use less than this for `activations`.
+    public let activationsLowerBound: Int
+}
+
+/// One step of a session and its best time over the profiled runs.
+public struct StepProfile: Equatable, Sendable {
+    /// The layer that does the work.
+    public let name: String
+    /// Its operator and what was fused with it: "convolution + add + relu".
+    public let operation: String
+    /// The algorithm chosen, "" where there is no choice.
+    public let algorithm: String
+    /// Wall time.
+    public let seconds: Double
+    /// Multiply-accumulates, twice of which are floating-point operations.
+    public let macs: Int
+    /// Bytes of the buffers that it touches, weights included.
+    public let bytes: Int
+
+    /// Billions of floating-point operations a second.
+    public var gflops: Double { seconds > 0 ? 2e-9 * Double(macs) / seconds : 0 }
+}
+
+/// A batch of images that the caller owns; read during the call only, any alignment.
+public struct InputView {
+    /// n * h * w * c elements.
+    public var data: UnsafeRawPointer
+    /// What the caller says it is.
+    public var shape: Shape
+    /// The elements' type.
+    public var element: ImageElement
+    /// The order of the axes.
+    public var layout: ImageLayout
+
+    /// Describes a batch.
+    public init(data: UnsafeRawPointer, shape: Shape, element: ImageElement = .f32, layout: ImageLayout = .nhwc) {
+        (self.data, self.shape, self.element, self.layout) = (data, shape, element, layout)
+    }
+}
+
+/// Room for a batch of results that the caller owns; written during the call only, any alignment.
+public struct OutputView {
+    /// At least n * h * w * c floats.
+    public var data: UnsafeMutablePointer<Float>
+    /// How many there are.
+    public var count: Int
+    /// The order of the axes to write.
+    public var layout: ImageLayout
+
+    /// Describes room.
+    public init(data: UnsafeMutablePointer<Float>, count: Int, layout: ImageLayout = .nhwc) {
+        (self.data, self.count, self.layout) = (data, count, layout)
+    }
+}

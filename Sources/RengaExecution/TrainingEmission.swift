@@ -1,0 +1,45 @@
+// TrainingEmission.swift: the order of a training plan's steps: forward, loss, then backward from the last step to the first.
+// Not here: the kernels of a step (Operators/), memory (Emitter): what is recomputed, gated or kept in other precisions changes here.
+import CRengaKernels
+import RengaNetwork
+
+/// Everything that emits one training program.
+struct TrainingEmission {
+    let steps: [FusedStep]
+    let needsGradient: Set<ValueID>
+    let src: Buffer
+    let labels: Buffer
+    let smoothing: Float
+    let loss: UnsafeMutablePointer<Double>
+    /// Right answers, invalid labels.
+    let counts: UnsafeMutablePointer<Int64>
+
+    func emit(_ emit: Emitter) throws(RengaError) {
+        emit.place(0, in: emit.external(emit.graph.inputs[0].name, src.floats, floats: emit.shape(0).count))
+        for (group, step) in steps.enumerated() {
+            emit.begin(group: group, name: emit.graph.nodes[step.node].name)
+            try emit.graph.nodes[step.node].executable().forward(step, emit)
+        }
+        try emitLoss(emit)
+        for (group, step) in steps.enumerated().reversed() where needsGradient.contains(step.output) {
+            emit.begin(group: group, name: emit.graph.nodes[step.node].name)
+            try emit.graph.nodes[step.node].executable().backward(step, emit)
+        }
+    }
+
+    /// Softmax cross-entropy, mean over the batch, and the gradient of the logits.
+    private func emitLoss(_ emit: Emitter) throws(RengaError) {
+        let value = emit.graph.outputs[0]
+        let shape = emit.shape(value)
+        emit.begin(group: nil, name: "loss")
+        var args = rk_cross_entropy_args()
+        (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.n), Int64(shape.c))
+        args.logits = UnsafePointer(emit.pointer(try emit.value(value)))
+        args.labels = UnsafePointer(labels.base.assumingMemoryBound(to: Int32.self))
+        args.smoothing = smoothing
+        if let dlogits = try emit.gradientTarget(value) { args.dlogits = emit.pointer(dlogits.buffer) }
+        (args.loss, args.correct, args.invalid) = (loss, counts, counts + 1)
+        args.scratch = emit.scratch(Int(clamping: rk_cross_entropy_scratch(Int64(shape.n))))
+        try emit.add(rk_cross_entropy, args)
+    }
+}

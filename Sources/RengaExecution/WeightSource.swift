@@ -1,0 +1,67 @@
+// WeightSource.swift: where kernels find parameters: constants of an inference plan, or the blobs of a training plan.
+// Not here: what is done with them.
+import CRengaKernels
+import RengaNetwork
+
+/// Gives parameters addresses that stay for as long as the plan.
+package protocol WeightSource: AnyObject {
+    /// The values of a parameter ("layer.weight").
+    func parameter(_ name: String) throws(RengaError) -> (pointer: UnsafeMutablePointer<Float>, floats: Int)
+    /// Calls `body` with the values as they are now, without keeping them.
+    func withValues(
+        _ name: String, _ body: (UnsafeBufferPointer<Float>) throws(RengaError) -> Void
+    ) throws(RengaError)
+    /// Where the gradient of a parameter goes, or nil where it is not trained.
+    func gradient(_ name: String) -> UnsafeMutablePointer<Float>?
+    /// The algorithm that an earlier plan of the same weights took for `key`; plans for other batches must take the same.
+    var algorithms: [String: rk_conv_algorithm] { get set }
+}
+
+/// The parameters of an inference plan: copied or packed once, shared by the plans of all batch sizes.
+final class ConstantStore: WeightSource {
+    private var network: Network?
+    private var buffers: [String: Buffer] = [:]
+    var algorithms: [String: rk_conv_algorithm] = [:]
+
+    init(_ network: Network) { self.network = network }
+
+    /// Bytes of all constants.
+    var bytes: Int { buffers.values.reduce(0) { $0 + $1.bytes } }
+
+    /// Lets go of the network: everything that plans of these weights need is here.
+    func seal() { network = nil }
+
+    func parameter(_ name: String) throws(RengaError) -> (pointer: UnsafeMutablePointer<Float>, floats: Int) {
+        if buffers[name] == nil {
+            try withValues(name) { values throws(RengaError) in
+                let buffer = try Buffer(floats: values.count, zeroed: false, for: "parameter '\(name)'")
+                if let base = values.baseAddress { buffer.floats.update(from: base, count: values.count) }
+                buffers[name] = buffer
+            }
+        }
+        guard let buffer = buffers[name] else { throw RengaError(.internalFault, "parameter '\(name)' was not kept") }
+        return (buffer.floats, buffer.bytes / MemoryLayout<Float>.stride)
+    }
+
+    func withValues(
+        _ name: String, _ body: (UnsafeBufferPointer<Float>) throws(RengaError) -> Void
+    ) throws(RengaError) {
+        guard let parameter = network?.parameters[name] else {
+            throw RengaError(.internalFault, "parameter '\(name)' was not kept")
+        }
+        try parameter.tensor.withUnsafeValues(body)
+    }
+
+    func gradient(_ name: String) -> UnsafeMutablePointer<Float>? { nil }
+
+    /// What is computed from parameters once and for all, by a key that says all that it depends on.
+    func constant(
+        _ key: String, floats: Int, _ fill: (UnsafeMutablePointer<Float>) throws(RengaError) -> Void
+    ) throws(RengaError) -> UnsafeMutablePointer<Float> {
+        if let known = buffers[key] { return known.floats }
+        let buffer = try Buffer(floats: floats, for: "'\(key)'")
+        try fill(buffer.floats)
+        buffers[key] = buffer
+        return buffer.floats
+    }
+}

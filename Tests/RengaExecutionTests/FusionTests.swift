@@ -1,0 +1,78 @@
+// FusionTests.swift: which nodes run as one step, as a list that people can read.
+import RengaExecution
+import RengaNetwork
+import RengaRewrites
+import XCTest
+
+final class FusionTests: XCTestCase {
+    private func steps(_ network: Network, _ purpose: Purpose, fold: Bool) throws -> [String] {
+        let network = fold ? try FoldBatchNorm.apply(network).network : network
+        let graph = try Graph(network, n: 1, purpose)
+        return try Fusion.steps(graph, purpose).map { $0.description(in: graph) }
+    }
+
+    func testPostActivationBlocks() throws {
+        let network = try Cases.blocks()[0].network
+        XCTAssertEqual(
+            try steps(network, .inference, fold: true),
+            [
+                "convolution_1: convolution(input) + relu",
+                "convolution_2: convolution(relu_1) + relu",
+                "convolution_3: convolution(relu_2) + add(relu_1) + relu",
+                "convolution_4: convolution(relu_3) + relu",
+                "convolution_5: convolution(relu_4)",
+                "convolution_6: convolution(relu_3) + add(convolution_5) + relu",
+                "global_average_pool_1: global_average_pool(relu_5)",
+                "linear_1: linear(global_average_pool_1)",
+            ])
+        XCTAssertEqual(
+            Array(try steps(network, .training, fold: false).dropFirst(4).prefix(2)),
+            ["convolution_3: convolution(relu_2)", "batch_norm_3: batch_norm(convolution_3) + add(relu_1) + relu"])
+    }
+
+    func testPreActivationBlocks() throws {
+        let network = try Cases.blocks()[1].network
+        let inference = try steps(network, .inference, fold: true)
+        XCTAssertEqual(
+            Array(inference.prefix(4)),
+            [
+                "convolution_1: convolution(input)",
+                "batch_norm_1: batch_norm(convolution_1) + relu",
+                "convolution_2: convolution(relu_1) + relu",
+                "convolution_3: convolution(relu_2) + add(convolution_1)",
+            ])
+        XCTAssertTrue(inference.contains("convolution_7: convolution(relu_6) + add(channel_pad_1)"), "\(inference)")
+        let training = try steps(network, .training, fold: false)
+        XCTAssertTrue(training.contains("convolution_3: convolution(relu_2) + add(convolution_1)"), "\(training)")
+    }
+
+    func testValuesWithOtherReadersStayApart() throws {
+        var net = try Layers(h: 4, w: 4, c: 2)
+        let conv = try net.add("convolution", ["channels": "2", "kernel": "1"])
+        let relu = try net.add("relu")
+        let sum = try net.add("add", from: [conv, relu])
+        let outputs = try net.network([sum, conv])
+        XCTAssertEqual(
+            try steps(outputs, .inference, fold: true),
+            ["convolution_1: convolution(input)", "relu_1: relu(convolution_1)", "add_1: add(convolution_1, relu_1)"])
+    }
+
+    func testBatchNormDoesNotTakeInItsOwnInput() throws {
+        var net = try Layers(h: 4, w: 4, c: 2)
+        let input = net.last
+        let norm = try net.add("batch_norm")
+        try net.add("add", from: [norm, input])
+        XCTAssertEqual(
+            try steps(try net.network(), .training, fold: false),
+            ["batch_norm_1: batch_norm(input)", "add_1: add(batch_norm_1, input)"])
+    }
+
+    func testPReLUIsTakenInForInferenceOnly() throws {
+        var net = try Layers(h: 4, w: 4, c: 2)
+        try net.add("convolution", ["channels": "2", "kernel": "1"])
+        try net.add("prelu")
+        let network = try net.network()
+        XCTAssertEqual(try steps(network, .inference, fold: true), ["convolution_1: convolution(input) + prelu"])
+        XCTAssertEqual(try steps(network, .training, fold: false).count, 2)
+    }
+}
