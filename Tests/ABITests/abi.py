@@ -203,11 +203,9 @@ class Renga:
         return self.made("session_create", network, ctypes.byref(options))
 
 
-def f32_source(values, n, h, w, c, layout=0):
-    """A source over a ctypes float array, which the caller keeps alive."""
-    return Source(ctypes.addressof(values), Shape(n, h, w, c), CONSTANTS["RENGA_F32"], layout)
-
-
-def u8_source(values, n, h, w, c, layout=0):
-    """A source over a ctypes byte array, which the caller keeps alive."""
-    return Source(ctypes.addressof(values), Shape(n, h, w, c), CONSTANTS["RENGA_U8"], layout)
+def source(values, n, h, w, c, layout=0):
+    """A source over a ctypes array of c_float or c_uint8, which it keeps alive."""
+    element = CONSTANTS["RENGA_F32" if values._type_ is ctypes.c_float else "RENGA_U8"]
+    made = Source(ctypes.addressof(values), Shape(n, h, w, c), element, layout)
+    made.values = values
+    return made
