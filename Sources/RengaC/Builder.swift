@@ -4,6 +4,7 @@
 
 import CRengaAPI
 import Renga
+import RengaExecution
 import RengaNetwork
 
 /// What a renga_builder points to.
@@ -15,11 +16,11 @@ private final class BuilderObject: HandleObject, @unchecked Sendable {
     private var builder = NetworkBuilder()
 
     /// The builder as it stands now.
-    var value: NetworkBuilder { lock.held { builder } }
+    var value: NetworkBuilder { lock.locked { builder } }
 
     /// Adds something; a NetworkBuilder whose addition fails stays as it was.
     func change<Result>(_ body: (inout NetworkBuilder) throws(RengaError) -> Result) throws(RengaError) -> Result {
-        try lock.held { () throws(RengaError) in try body(&builder) }
+        try lock.locked { () throws(RengaError) in try body(&builder) }
     }
 }
 

@@ -61,26 +61,3 @@ private func liveBlock(_ handle: OpaquePointer) -> UnsafeMutablePointer<HandleBl
     let block = UnsafeMutablePointer<HandleBlock>(handle)
     return block.pointee.mark == HandleBlock.liveMark ? block : nil
 }
-
-/// A mutual exclusion that lives at one address.
-final class Lock: @unchecked Sendable {
-    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-
-    init() {
-        mutex = .allocate(capacity: 1)
-        mutex.initialize(to: pthread_mutex_t())
-        pthread_mutex_init(mutex, nil)
-    }
-
-    deinit {
-        pthread_mutex_destroy(mutex)
-        mutex.deallocate()
-    }
-
-    /// Runs `body` while no other thread is inside.
-    func held<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
-        pthread_mutex_lock(mutex)
-        defer { pthread_mutex_unlock(mutex) }
-        return try body()
-    }
-}

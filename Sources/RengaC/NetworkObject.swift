@@ -2,6 +2,7 @@
 // Not here: the C functions (Network.swift, Parameters.swift).
 import Glibc
 import Renga
+import RengaExecution
 import RengaNetwork
 
 /// A network that several threads may share: readers take a copy of the value, writers replace it.
@@ -20,14 +21,14 @@ final class NetworkObject: HandleObject, @unchecked Sendable {
     }
 
     /// The network as it stands now.
-    var value: Network { lock.held { network } }
+    var value: Network { lock.locked { network } }
 
     /// The name of parameter `index`, borrowed; `index` must be one.
     func parameterName(_ index: Int) -> UnsafePointer<CChar> { names[index] }
 
     /// Changes the network by one of its own operations, which leave it as it was where they fail.
     func change(_ body: (inout Network) throws(RengaError) -> Void) throws(RengaError) {
-        try lock.held { () throws(RengaError) in try body(&network) }
+        try lock.locked { () throws(RengaError) in try body(&network) }
     }
 }
 
