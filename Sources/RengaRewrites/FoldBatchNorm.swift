@@ -11,12 +11,12 @@ public enum FoldBatchNorm {
     /// The network with every such batch norm folded, and what became of each batch norm.
     public static func apply(_ network: Network) throws(RengaError) -> (network: Network, report: RewriteReport) {
         let plan = FoldPlan(network.structure)
-        var rewriter = NetworkRewriter(network, rewrite: "fold_batch_norm")
+        var rewriter = try NetworkRewriter(network, rewrite: "fold_batch_norm")
         for (index, node) in network.nodes.enumerated() {
             if case .into(let producer) = plan.verdicts[index] {
                 rewriter.note(index, .folded, "into '\(network.nodes[producer].name)'")
                 rewriter.redirect(index, to: node.inputs[0])
-            } else if let folded = try folded(index, plan.batchNorms(intoNode: index), in: network) {
+            } else if let folded = try folded(index, plan.batchNorms[index, default: []], in: network) {
                 rewriter.replace(index, by: folded.op, folded.parameters)
             } else {
                 if case .stays(let reason) = plan.verdicts[index] { rewriter.note(index, .kept, reason) }
@@ -70,6 +70,8 @@ private struct FoldPlan {
     }
 
     private(set) var verdicts: [Verdict] = []
+    /// The batch norms that a layer takes in, first to last.
+    private(set) var batchNorms: [Int: [Int]] = [:]
 
     init(_ structure: NetworkStructure) {
         let consumers = structure.consumers()
@@ -87,13 +89,7 @@ private struct FoldPlan {
             } else {
                 verdicts.append(verdict(for: structure.node(making: source), structure))
             }
-        }
-    }
-
-    /// The batch norms that layer `index` takes in, first to last.
-    func batchNorms(intoNode index: Int) -> [Int] {
-        verdicts.indices.filter {
-            if case .into(index) = verdicts[$0] { true } else { false }
+            if case .into(let layer)? = verdicts.last { batchNorms[layer, default: []].append(verdicts.count - 1) }
         }
     }
 

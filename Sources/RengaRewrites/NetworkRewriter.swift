@@ -10,19 +10,20 @@ struct NetworkRewriter {
     private var parameters: [String: Parameter] = [:]
     /// Where each value of the source is now; filled in the order of the values.
     private var places: [ValueID]
+    private let shapes: [Shape]
 
-    init(_ source: Network, rewrite: String) {
+    init(_ source: Network, rewrite: String) throws(RengaError) {
         self.source = source
         report = RewriteReport(rewrite: rewrite)
         report.layersBefore = source.nodes.count
         places = Array(source.inputs.indices)
+        shapes = try source.shapes(n: 1)
     }
 
     /// Node `index` stays, reading from where its sources are now.
     mutating func keep(_ index: Int) throws(RengaError) {
         let node = source.nodes[index]
         append(Node(name: node.name, op: node.op, inputs: node.inputs.map { places[$0] }))
-        let shapes = try source.shapes(n: 1)
         for (name, _) in try source.parameterSpecs(ofNode: index, shapes: shapes) {
             parameters[name] = source.parameters[name]
         }

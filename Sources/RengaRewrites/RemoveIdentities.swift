@@ -6,7 +6,7 @@ public import RengaNetwork
 public enum RemoveIdentities {
     /// The network without such layers, and what went. Answers in inference are the same bits.
     public static func apply(_ network: Network) throws(RengaError) -> (network: Network, report: RewriteReport) {
-        var rewriter = NetworkRewriter(network, rewrite: "remove_identities")
+        var rewriter = try NetworkRewriter(network, rewrite: "remove_identities")
         let shapes = try network.shapes(n: 1)
         for (index, node) in network.nodes.enumerated() {
             if let reason = reasonToRemove(node, shapes) {
