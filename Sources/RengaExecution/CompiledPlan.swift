@@ -29,12 +29,14 @@ package struct CompiledPlan {
         program = binding.program
         memory = layout.memory
         buffers = layout.kept
-        threads = CompiledPlan.usefulThreads(program.infos, settings.threads)
+        threads =
+            settings.serialWhereSmall
+            ? CompiledPlan.usefulThreads(program.infos, settings.threads) : settings.threads
     }
 
     /// One thread where sharing costs more than it saves. In seconds, for a present-day core: 32 billion multiply-accumulates or
     /// 10 GB moved per second; 1.5 us for the barrier behind each step and 10 us for waking the team.
-    static func usefulThreads(_ infos: [StepInfo], _ threads: Int) -> Int {
+    package static func usefulThreads(_ infos: [StepInfo], _ threads: Int) -> Int {
         var work = 0.0
         for info in infos { work += Double(info.macs) / 32e9 + Double(info.bytes) / 10e9 }
         let shared = work / Double(max(threads, 1)) + 1.5e-6 * Double(infos.count) + 10e-6

@@ -25,6 +25,8 @@ package struct EmitterSettings {
     package var dropout: (key: UnsafeMutablePointer<UInt64>, counter: UnsafeMutablePointer<UInt64>)?
     /// False: every buffer has memory of its own (a test's yardstick).
     package var reuseMemory = true
+    /// False: all threads work even where one would be faster (a test's way to see them work).
+    package var serialWhereSmall = true
 
     /// Settings with the rest at their defaults.
     package init(purpose: Purpose, isa: rk_isa, threads: Int) {

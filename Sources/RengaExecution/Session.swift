@@ -42,6 +42,7 @@ public final class Session: @unchecked Sendable {
         var settings = EmitterSettings(purpose: .inference, isa: options.isa ?? rk_isa_best(), threads: threads)
         settings.algorithm = try options.forcedAlgorithm()
         settings.reuseMemory = options.reuseMemory
+        settings.serialWhereSmall = options.serialWhereSmall
         self.settings = settings
         batch = options.batch
         normalization = try Session.normalization(network)

@@ -19,6 +19,8 @@ public struct SessionOptions: Sendable {
     package var fuse = true
     /// Whether buffers that are never alive together share memory.
     package var reuseMemory = true
+    /// Whether work too small to share runs on one thread.
+    package var serialWhereSmall = true
     /// The algorithm to take for each convolution that it applies to ("direct", …); nil = the best for each.
     public var algorithm: String?
     /// Whose kernels; nil = the best of this processor.

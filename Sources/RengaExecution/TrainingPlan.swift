@@ -42,6 +42,8 @@ package final class TrainingPlan {
         package var fuse = true
         /// Whether buffers that are never alive together share memory.
         package var reuseMemory = true
+        /// Whether work too small to share runs on one thread.
+        package var serialWhereSmall = true
 
         /// Options with the rest at their defaults.
         package init(n: Int, threads: Int, isa: rk_isa = rk_isa_best(), labelSmoothing: Float = 0) {
@@ -118,6 +120,7 @@ package final class TrainingPlan {
         labelSmoothing = options.labelSmoothing
         var settings = EmitterSettings(purpose: .training, isa: options.isa, threads: options.threads)
         settings.reuseMemory = options.reuseMemory
+        settings.serialWhereSmall = options.serialWhereSmall
         settings.dropout = (dropout, dropout + 1)
         self.settings = settings
         let work = TrainingEmission(

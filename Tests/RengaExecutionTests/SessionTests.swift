@@ -16,6 +16,7 @@ final class SessionTests: XCTestCase {
     ) -> SessionOptions {
         var options = SessionOptions()
         (options.batch, options.threads, options.isa) = (batch, threads, isa)
+        options.serialWhereSmall = false
         change(&options)
         return options
     }

@@ -1,40 +1,10 @@
-// Sums.swift: how the sum and the mean of maps run where no step before them could take them in.
-// Not here: sums in the epilogue of a convolution or batch norm (ConvolutionKernels.swift, BatchNorm.swift).
+// SumKernels.swift: what sum and mean share: both passes of a scaled sum with an optional ReLU.
+// Not here: the operators (Add.swift, Mean.swift).
 import CRengaKernels
 import RengaNetwork
 
-extension Add: Executable {
-    /// The ReLU behind it.
-    package func fusible(_ purpose: Purpose) -> Fusible { .relu }
-
-    /// dst = relu?(src[0] + src[1] + …).
-    package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
-        try SumKernels(step: step, scale: 1).forward(emit)
-    }
-
-    /// Each input gets ddst.
-    package func backward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
-        try SumKernels(step: step, scale: 1).backward(emit)
-    }
-}
-
-extension Mean: Executable {
-    /// The ReLU behind it.
-    package func fusible(_ purpose: Purpose) -> Fusible { .relu }
-
-    /// dst = relu?((src[0] + … + src[K-1]) / K).
-    package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
-        try SumKernels(step: step, scale: 1 / Float(step.inputs.count)).forward(emit)
-    }
-
-    /// Each input gets ddst / K.
-    package func backward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
-        try SumKernels(step: step, scale: 1 / Float(step.inputs.count)).backward(emit)
-    }
-}
-
 /// A scaled sum of any number of maps.
-private struct SumKernels {
+struct SumKernels {
     let step: FusedStep
     let scale: Float
 

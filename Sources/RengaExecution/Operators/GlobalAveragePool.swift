@@ -1,0 +1,29 @@
+// GlobalAveragePool.swift: how the mean over the whole map runs.
+import CRengaKernels
+import RengaNetwork
+
+extension GlobalAveragePool: Executable {
+    /// src `[N,H,W,C]`, dst `[N,1,1,C]`.
+    package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        let shape = emit.shape(step.inputs[0])
+        var args = rk_global_average_args()
+        (args.isa, args.n) = (emit.isa, Int64(shape.n))
+        (args.pixels, args.c) = (Int64(shape.h * shape.w), Int64(shape.c))
+        args.src = UnsafePointer(emit.pointer(try emit.value(step.inputs[0])))
+        args.dst = emit.pointer(try emit.value(step.output))
+        try emit.add(rk_global_average, args)
+    }
+
+    /// dsrc: the gradient in equal parts.
+    package func backward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        guard let dsrc = try emit.gradientTarget(step.inputs[0]) else { return }
+        let shape = emit.shape(step.inputs[0])
+        var args = rk_global_average_backward_args()
+        (args.isa, args.n) = (emit.isa, Int64(shape.n))
+        (args.pixels, args.c) = (Int64(shape.h * shape.w), Int64(shape.c))
+        args.ddst = UnsafePointer(emit.pointer(try emit.gradient(step.output)))
+        args.accumulate = dsrc.accumulate ? 1 : 0
+        args.dsrc = emit.pointer(dsrc.buffer)
+        try emit.add(rk_global_average_backward, args, "backward")
+    }
+}

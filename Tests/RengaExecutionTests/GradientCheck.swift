@@ -1,0 +1,100 @@
+// GradientCheck.swift: gradients of a training plan against central differences of the interpreter's loss in double precision.
+// Not here: the networks (Cases).
+import CRengaKernels
+import RengaExecution
+import RengaNetwork
+import TestSupport
+import XCTest
+
+/// One batch for one network, and the loss as a function of its parameters.
+struct GradientCheck {
+    let network: Network
+    let n: Int
+    let images: [Float]
+    let labels: [Int]
+    let smoothing: Float
+
+    init(_ network: Network, n: Int, smoothing: Float = 0.1, seed: UInt64 = 11) throws {
+        (self.network, self.n, self.smoothing) = (network, n, smoothing)
+        var random = TestRandom(seed)
+        let shapes = try network.shapes(n: n)
+        images = random.floats(shapes[0].count)
+        let classes = shapes[network.outputs[0]].c
+        labels = (0..<n).map { _ in random.index(classes) }
+    }
+
+    func plan(
+        threads: Int = 2, isa: rk_isa = rk_isa_best(), _ change: (inout TrainingPlan.Options) -> Void = { _ in }
+    ) throws -> TrainingPlan {
+        var options = TrainingPlan.Options(n: n, threads: threads, isa: isa, labelSmoothing: smoothing)
+        options.serialWhereSmall = false
+        change(&options)
+        let plan = try TrainingPlan(network, options)
+        (plan.dropoutKey, plan.dropoutCounter) = (99, 5)
+        return plan
+    }
+
+    /// The interpreter as it sees this batch in training; `logits` is the value that the loss reads.
+    private func interpreter() throws -> (ReferenceInterpreter, logits: ValueID) {
+        var interpreter = ReferenceInterpreter(network)
+        interpreter.training = true
+        let shapes = try network.shapes(n: n)
+        for (index, node) in network.nodes.enumerated() {
+            guard let dropout = node.op as? Dropout else { continue }
+            let count = shapes[network.value(ofNode: index)].count
+            interpreter.masks[node.name] = try Self.mask(count, dropout.rate, stream: UInt64(index))
+        }
+        let output = network.outputs[0]
+        let last = output < network.inputs.count ? nil : network.nodes[output - network.inputs.count]
+        return (interpreter, last?.op is Softmax ? last?.inputs[0] ?? output : output)
+    }
+
+    /// The factors that the kernel applies for key 99, counter 5.
+    private static func mask(_ count: Int, _ rate: Double, stream: UInt64) throws -> [Double] {
+        let buffer = try Buffer(floats: count, for: "a mask")
+        for i in 0..<count { buffer.floats[i] = 1 }
+        let program = Program()
+        var args = rk_dropout_args()
+        (args.count, args.rate, args.stream) = (Int64(count), Float(rate), stream)
+        (args.key, args.counter) = (UnsafePointer(try program.keep(99)), UnsafePointer(try program.keep(5)))
+        (args.src, args.dst) = (UnsafePointer(buffer.floats), buffer.floats)
+        try program.add("mask", rk_dropout, args)
+        program.run(threads: 1)
+        return (0..<count).map { buffer.floats[$0] == 0 ? 0 : 1 / (1 - Double(Float(rate))) }
+    }
+
+    /// Compares loss, a few single elements and one random direction of every trained parameter.
+    func check(_ plan: TrainingPlan, _ what: String, file: StaticString = #filePath, line: UInt = #line) throws {
+        let (reference, logits) = try interpreter()
+        let source = ReferenceMap(try network.shapes(n: n)[0], images.map(Double.init))
+        func loss(_ change: (inout ReferenceInterpreter) -> Void) throws -> Double {
+            var moved = reference
+            change(&moved)
+            return ReferenceInterpreter.loss(try moved.run([source])[logits], labels, smoothing: Double(smoothing))
+        }
+        let found = try plan.run(images, labels)
+        assertClose(found.loss, try loss { _ in }, tolerance: 1e-5, "\(what): loss", file: file, line: line)
+        let gradients = plan.gradientsByName
+        var random = TestRandom(17)
+        let step = 1e-5
+        for slot in plan.trainable {
+            guard let gradient = gradients[slot.name]?.map(Double.init) else { continue }
+            let size = max((gradient.reduce(0) { $0 + $1 * $1 } / Double(slot.count)).squareRoot(), 1e-3)
+            var directions = (0..<min(2, slot.count)).map { _ in [random.index(slot.count): 1.0] }
+            directions.append(
+                Dictionary(uniqueKeysWithValues: (0..<slot.count).map { ($0, Double(random.float())) }))
+            for direction in directions {
+                let (up, down) = (
+                    try loss { net in for (i, d) in direction { net.parameters[slot.name]?[i] += step * d } },
+                    try loss { net in for (i, d) in direction { net.parameters[slot.name]?[i] -= step * d } }
+                )
+                let expected = (up - down) / (2 * step)
+                let got = direction.reduce(0) { $0 + gradient[$1.key] * $1.value }
+                let scale = size * direction.values.reduce(0) { $0 + $1 * $1 }.squareRoot()
+                assertClose(
+                    got, expected, tolerance: 1e-3 * scale, "\(what): d \(slot.name) (\(direction.count) moved)",
+                    file: file, line: line)
+            }
+        }
+    }
+}
