@@ -26,14 +26,15 @@ def text(attributes):
     return {key: str(value) for key, value in attributes.items()}
 
 
-def between(op, attributes, channels=6, smoothing=0.1, h=6, w=5, n=2):
+def between(op, attributes, channels=6, smoothing=0.1, h=6, w=5, n=2, stem_bias="yes"):
     """The operator as node "op" between a stem and a head that learn.
 
     The stem's 5x5 filters over random images see every pixel of the gradient that "op" sends back in more equations than
     unknowns, so that only the right gradient gives the right dweight: the check is as sharp as comparing the gradient itself.
+    (No bias before a batch norm: its gradient is zero but for roundings.)
     """
     nodes = [
-        Node("stem", "convolution", ["input"], text({"channels": channels, "kernel": 5, "pad": 2})),
+        Node("stem", "convolution", ["input"], text({"channels": channels, "kernel": 5, "pad": 2, "bias": stem_bias})),
         Node("op", op, ["stem"], text(attributes)),
         Node("flat", "flatten", ["op"]),
         Node("head", "linear", ["flat"], {"channels": "7"}),
@@ -70,10 +71,10 @@ def operators():
         "convolution_pointwise": between("convolution", {"channels": 9, "kernel": 1, "stride": 2}),
         "convolution_wide": between("convolution", {"channels": 35, "kernel": 3, "pad": 1}, channels=18, h=4, w=3),
         "linear": joined([flatten], "linear", ["vector"], text({"channels": 11})),
-        "batch_norm": between("batch_norm", {"epsilon": 1e-3, "momentum": 0.3}),
+        "batch_norm": between("batch_norm", {"epsilon": 1e-3, "momentum": 0.3}, stem_bias="no"),
         "batch_norm_frozen": between("batch_norm", {"mode": "frozen"}),
         "batch_norm_frozen_statistics": between("batch_norm", {"mode": "frozen_statistics"}),
-        "batch_norm_plain": between("batch_norm", {"affine": "no"}),
+        "batch_norm_plain": between("batch_norm", {"affine": "no"}, stem_bias="no"),
         "relu": between("relu", {}),
         "prelu": between("prelu", {}),
         "max_pool": between("max_pool", {"kernel": 3, "stride": 2, "pad": 1}),
@@ -109,23 +110,23 @@ ADAMW = "optimizer=adamw,learning_rate=0.001,weight_decay=0.05,decay_norm=no,dec
 
 
 class ResidualNodes:
-    """A CIFAR residual network with basic blocks (He et al. 2016a, 2016b), node by node as Renga's `resnet` makes it."""
+    """A CIFAR residual network with basic blocks (He et al. 2015, 2016), node by node as Renga's `resnet` makes it, but narrower."""
 
     def __init__(self, depth, width, order, shortcut):
         self.nodes = []
         self.c = 3
         self.order, self.shortcut = order, shortcut
-        last = self.convolution("stem.conv", "input", width, 3, 1)
+        last = self.convolution("stem.conv1", "input", width, 3, 1)
         if order == "post":
-            last = self.relu("stem", self.norm("stem", last))
+            last = self.norm_relu("stem.", last, "1")
         for stage in range(3):
             for block in range((depth - 2) // 6):
                 stride = 2 if stage > 0 and block == 0 else 1
-                last = self.block(f"stage{stage + 1}.block{block + 1}", last, width << stage, stride)
+                last = self.block(f"stage{stage + 1}.block{block + 1}.", last, width << stage, stride)
         if order == "pre":
-            last = self.relu("final", self.norm("final", last))
+            last = self.norm_relu("", last, "_last")
         last = self.add("pool", "global_average_pool", [last])
-        self.add("classifier", "linear", [last], {"channels": 7})
+        self.add("fc", "linear", [last], {"channels": 7})
 
     def add(self, name, op, inputs, attributes=None):
         self.nodes.append(Node(name, op, inputs, text(attributes or {})))
@@ -140,36 +141,39 @@ class ResidualNodes:
         self.c = channels
         return self.add(name, "convolution", [src], attributes)
 
-    def norm(self, prefix, src, suffix=""):
-        return self.add(f"{prefix}.norm{suffix}", "batch_norm", [src])
+    def norm(self, name, src):
+        return self.add(name, "batch_norm", [src])
 
-    def relu(self, prefix, src, suffix=""):
-        return self.add(f"{prefix}.relu{suffix}", "relu", [src])
+    def norm_relu(self, place, src, number):
+        return self.add(f"{place}relu{number}", "relu", [self.norm(f"{place}bn{number}", src)])
 
-    def block(self, name, src, channels, stride):
+    def block(self, place, src, channels, stride):
         old = self.c
+        around = src
         if self.order == "pre":
-            x = self.relu(name, self.norm(name, src, 1), 1)
-            x = self.convolution(name + ".conv1", x, channels, 3, stride)
-            x = self.relu(name, self.norm(name, x, 2), 2)
-            x = self.convolution(name + ".conv2", x, channels, 3, 1)
+            active = self.norm_relu(place, src, "1")
+            if self.shortcut == "project" and (stride != 1 or old != channels):
+                around = active
+            x = self.convolution(place + "conv1", active, channels, 3, stride)
+            x = self.norm_relu(place, x, "2")
+            x = self.convolution(place + "conv2", x, channels, 3, 1)
         else:
-            x = self.convolution(name + ".conv1", src, channels, 3, stride)
-            x = self.relu(name, self.norm(name, x, 1), 1)
-            x = self.convolution(name + ".conv2", x, channels, 3, 1)
-            x = self.norm(name, x, 2)
-        shortcut = self.shortcut_of(name, src, old, channels, stride)
-        joined = self.add(name + ".add", "add", [x, shortcut])
-        return joined if self.order == "pre" else self.relu(name, joined, 2)
+            x = self.convolution(place + "conv1", src, channels, 3, stride)
+            x = self.norm_relu(place, x, "1")
+            x = self.convolution(place + "conv2", x, channels, 3, 1)
+            x = self.norm(place + "bn2", x)
+        around = self.shortcut_of(place + "shortcut.", around, old, channels, stride)
+        joined = self.add(place + "add", "add", [x, around])
+        return joined if self.order == "pre" else self.add(place + "relu", "relu", [joined])
 
-    def shortcut_of(self, name, src, old, channels, stride):
+    def shortcut_of(self, place, src, old, channels, stride):
         if stride == 1 and old == channels:
             return src
         if self.shortcut == "project":
-            projected = self.convolution(name + ".shortcut", src, channels, 1, stride)
-            return projected if self.order == "pre" else self.norm(name + ".shortcut", projected)
-        smaller = self.add(name + ".shrink", "average_pool", [src], {"kernel": 1, "stride": stride})
-        return self.add(name + ".pad", "channel_pad", [smaller], {"after": channels - old})
+            projected = self.convolution(place + "conv", src, channels, 1, stride)
+            return projected if self.order == "pre" else self.norm(place + "bn", projected)
+        smaller = self.add(place + "subsample", "average_pool", [src], {"kernel": 1, "stride": stride})
+        return self.add(place + "pad", "channel_pad", [smaller], {"after": channels - old})
 
 
 def residual_networks():
@@ -182,7 +186,7 @@ def residual_networks():
     ]):
         cases.append(
             Case(
-                name=f"resnet_{order}_{shortcut}", folder="networks", input_shape=(16, 16, 3), n=4, seed=200 + i,
+                name=f"resnet_{order}_{shortcut}", folder="networks", input_shape=(16, 16, 3), n=4, seed=300 + i,
                 nodes=ResidualNodes(8, 6, order, shortcut).nodes, recipes=recipes,
-                architecture=f"resnet,depth=8,width=6,order={order},shortcut={shortcut},classes=7,input=16x16x3"))
+                architecture=f"depth=8,order={order},shortcut={shortcut},classes=7,input=16x16x3"))
     return cases

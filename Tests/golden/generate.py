@@ -7,7 +7,8 @@ Every file is a network ("nodes" in its metadata, one line a node: name, operato
   src [N,H,W,C], labels [N]               the batch
   parameter.NAME                          before anything ran, running statistics included
   value [N,OH,OW,K]                       what node "op" makes of src in evaluation mode (operators only)
-  logits [N,K], loss [1]                  in training mode, cross entropy with the metadata's label smoothing
+  logits [N,K]                            in evaluation mode
+  loss [1]                                in training mode: cross entropy with the metadata's label smoothing
   gradient.NAME, statistic.NAME           after one backward pass
   RULE.losses [10], RULE.parameter.NAME   ten steps of each recipe in the metadata ("recipe.RULE"), batch i mod 2
 """
@@ -34,7 +35,7 @@ def f32(tensor):
 
 def loss_of(network, src, labels, smoothing):
     logits = network.logits(network.forward(src, training=True))
-    return logits, F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    return F.cross_entropy(logits, labels, label_smoothing=smoothing)
 
 
 def batch(case, random):
@@ -48,9 +49,10 @@ def one_step(case, network, src, labels, tensors):
         values = network.forward(src, training=False)
     if "op" in values:
         tensors["value"] = f32(values["op"].permute(0, 2, 3, 1))
-    logits, loss = loss_of(network, src, labels, case.smoothing)
+    tensors["logits"] = f32(network.logits(values))
+    loss = loss_of(network, src, labels, case.smoothing)
     loss.backward()
-    tensors["logits"], tensors["loss"] = f32(logits), f32(loss.reshape(1))
+    tensors["loss"] = f32(loss.reshape(1))
     for name, parameter in network.parameters.items():
         if parameter.requires_grad:
             tensors["gradient." + name] = f32(parameter.grad)
@@ -85,7 +87,7 @@ def ten_steps(case, network, batches, rule, text, tensors):
     losses = []
     for step in range(STEPS):
         optimizer.zero_grad()
-        _, loss = loss_of(network, *batches[step % len(batches)], case.smoothing)
+        loss = loss_of(network, *batches[step % len(batches)], case.smoothing)
         loss.backward()
         if "clip_norm" in options:
             torch.nn.utils.clip_grad_norm_(network.parameters.values(), float(options["clip_norm"]))

@@ -1,0 +1,134 @@
+// Trainer.swift: a network in training: its plan, its optimiser's state and where it stands.
+// Not here: the loop over epochs (Trainer+Fit), one step (Trainer+Step), files (Trainer+Checkpoint), evaluation (Evaluation).
+import CRengaKernels
+import Glibc
+import RengaData
+import RengaExecution
+import RengaNetwork
+
+/// How a trainer runs, without influence on what it computes.
+public struct TrainerOptions: Sendable {
+    /// Threads of a step, 1 ... 256; nil = as many as this process may use. Any number gives the same bits.
+    public var threads: Int?
+    /// Forces an instruction set; nil = the best of this processor.
+    package var isa: rk_isa?
+
+    /// The defaults.
+    public init(threads: Int? = nil) {
+        self.threads = threads
+    }
+}
+
+/// Bytes that a training holds.
+public struct TrainerMemory: Sendable, Equatable {
+    /// Parameters, running statistics, gradients, the optimiser's state.
+    public let parameters: Int
+    /// The batch, activations and their gradients, packed weights.
+    public let activations: Int
+    /// What kernels need besides.
+    public let scratch: Int
+    /// What the largest step alone needs alive of the activations.
+    public let activationsLowerBound: Int
+}
+
+/// A network in training. It starts from a network and a recipe; ``network()`` copies it out at any time.
+///
+/// Calls from several threads run one after another. A progress callback may call ``network()``, ``save(to:)``, ``history`` and the like on
+/// its own trainer; ``fit(_:validation:checkpoint:progress:)`` and ``step(_:labels:)`` are refused there with `busy`.
+///
+/// Whatever fails or is cancelled, the trainer stands after its last whole step and goes on from there. Where the loss, a gradient
+/// or a running statistic is not finite the step that made it counts as not done: parameters, running statistics and the optimiser's state keep their values
+/// from before it.
+public final class Trainer: @unchecked Sendable {
+    /// The recipe.
+    public let recipe: Recipe
+    /// Threads of a step.
+    public let threads: Int
+
+    let lock = TrainerLock()
+    let plan: TrainingPlan
+    let optimizer: Optimizer
+    /// What was given at the start, with metadata that training adds; its parameters are stale until they are stored back.
+    var template: Network
+    /// Classes that the network tells apart.
+    let classes: Int
+    /// Running statistics before the present step.
+    let statisticsBefore: Buffer
+    var position = TrainingPosition()
+    var epochRecords: [EpochRecord] = []
+
+    /// Prepares the training of `network`, which must have one input and one output of `[N,1,1,classes]`.
+    /// Errors: invalidArgument (recipe, threads), unsupported (inputs, outputs), outOfMemory.
+    public init(
+        _ network: Network, recipe: Recipe = Recipe(), options: TrainerOptions = TrainerOptions()
+    ) throws(RengaError) {
+        self.recipe = try recipe.validated()
+        threads = options.threads ?? Int(rk_default_threads())
+        guard (1...Int(RK_MAX_THREADS)).contains(threads) else {
+            throw RengaError(.invalidArgument, "threads must be in 1...\(RK_MAX_THREADS), got \(threads)")
+        }
+        classes = try Trainer.classes(of: network)
+        let isa = options.isa ?? rk_isa_best()
+        plan = try TrainingPlan(
+            network,
+            TrainingPlan.Options(
+                n: recipe.batchSize, threads: threads, isa: isa, labelSmoothing: Float(recipe.labelSmoothing)))
+        optimizer = try Optimizer(recipe, plan, isa: isa)
+        statisticsBefore = try Buffer(floats: plan.statisticFloats, for: "the running statistics")
+        template = network
+        plan.dropoutKey = UInt64(recipe.seed)
+    }
+
+    /// A copy of the network as it stands now, running statistics and normalisation included.
+    public func network() throws(RengaError) -> Network {
+        try lock.reading { () throws(RengaError) in try snapshot() }
+    }
+
+    /// The finished epochs, in order.
+    public var history: [EpochRecord] {
+        (try? lock.reading { () throws(RengaError) in epochRecords }) ?? []
+    }
+
+    /// Seconds of training since the beginning, evaluations not counted.
+    public var seconds: Double {
+        (try? lock.reading { () throws(RengaError) in position.earlierSeconds + position.seconds }) ?? 0
+    }
+
+    /// Steps since the trainer was made.
+    public var steps: Int {
+        (try? lock.reading { () throws(RengaError) in position.step }) ?? 0
+    }
+
+    /// Bytes of the training: parameters, gradients, the optimiser's state, a batch, activations and scratch.
+    public var memory: TrainerMemory {
+        let plan = plan.memory
+        return TrainerMemory(
+            parameters: plan.parameters + plan.gradients + optimizer.bytes + statisticsBefore.bytes,
+            activations: plan.activations + plan.batch, scratch: plan.scratch,
+            activationsLowerBound: plan.activationsLowerBound)
+    }
+
+    /// All bytes of ``memory``: allocated at the start, never more.
+    public var peakBytes: Int { memory.parameters + memory.activations + memory.scratch }
+
+    func snapshot() throws(RengaError) -> Network {
+        var copy = template
+        try plan.store(into: &copy)
+        return copy
+    }
+
+    /// The length of the network's answer.
+    static func classes(of network: Network) throws(RengaError) -> Int {
+        guard network.inputs.count == 1, let output = network.outputs.first, network.outputs.count == 1 else {
+            throw RengaError(
+                .unsupported,
+                "training needs a network with one input and one output, this one has \(network.inputs.count) and "
+                    + "\(network.outputs.count)")
+        }
+        let shape = try network.shapes(n: 1)[output]
+        guard shape.h == 1, shape.w == 1 else {
+            throw RengaError(.unsupported, "training needs an output of [N,1,1,classes], this network makes \(shape)")
+        }
+        return shape.c
+    }
+}
