@@ -19,10 +19,12 @@ package final class BatchLoader {
     ) throws(RengaError) {
         maker = try BatchMaker(dataset, options)
         batchesPerEpoch = maker.batchesPerEpoch
-        guard position.epoch >= 0, (0..<maker.batchesPerEpoch).contains(position.batch) else {
+        guard (0...BatchPosition.largestEpoch).contains(position.epoch),
+            (0..<maker.batchesPerEpoch).contains(position.batch)
+        else {
             throw RengaError(
                 .invalidArgument,
-                "batch \(position.batch) of epoch \(position.epoch) is not in 0..<\(maker.batchesPerEpoch)")
+                "batch \(position.batch) of epoch \(position.epoch): an epoch has batches 0..<\(maker.batchesPerEpoch)")
         }
         self.position = position
         // From here on the maker belongs to the thread, if there is one.

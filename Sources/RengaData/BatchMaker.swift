@@ -31,6 +31,9 @@ package struct BatchPosition: Sendable, Equatable {
     /// The batch within it.
     package var batch: Int
 
+    /// Largest epoch: positions come from files, and counting on must not overflow.
+    static let largestEpoch = 1 << 40
+
     /// Names a batch.
     package init(epoch: Int, batch: Int) {
         self.epoch = epoch

@@ -87,7 +87,7 @@ public enum IDX {
             count = next
         }
         // A plain file's size is known: the reads that follow tell gzip's.
-        let size = 4 + 4 * rank + count
+        let size = count.saturatingPlus(4 + 4 * rank)
         guard file.isCompressed || size == file.mostBytes else {
             throw RengaError(
                 .corruptData, "'\(file.path)' has \(file.mostBytes) bytes; its header \(dimensions) asks for \(size)")

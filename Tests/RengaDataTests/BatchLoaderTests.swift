@@ -212,7 +212,7 @@ final class BatchLoaderTests: XCTestCase {
             expect(.invalidArgument, "\(batch) images", "23") { _ = try BatchLoader(set, BatchOptions(batch: batch)) }
         }
         var options = try options
-        for (epoch, batch) in [(-1, 0), (0, 5), (0, -1)] {
+        for (epoch, batch) in [(-1, 0), (0, 5), (0, -1), (.max, 4)] {
             expect(.invalidArgument, "epoch \(epoch)") {
                 _ = try BatchLoader(set, options, from: BatchPosition(epoch: epoch, batch: batch))
             }
