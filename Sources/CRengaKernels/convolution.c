@@ -35,6 +35,8 @@ static const algorithm_entry ordered_list[] = {
      rk_winograd_backward_weight},
     {RK_CONV_WINOGRAD_F2, "winograd-f2", winograd_prefers, winograd_plan, rk_winograd_pack, rk_winograd_forward, rk_winograd_backward_data,
      NULL},
+    {RK_CONV_DEPTHWISE, "depthwise", NULL, rk_conv_depthwise_plan, NULL, rk_conv_depthwise_forward, rk_conv_depthwise_backward_data,
+     rk_conv_depthwise_backward_weight},
     {RK_CONV_DIRECT, "direct", NULL, rk_conv_direct_plan, rk_conv_direct_pack, rk_conv_direct_forward, rk_conv_direct_backward_data,
      rk_conv_direct_backward_weight},
     {RK_CONV_REFERENCE, "reference", NULL, reference_plan, NULL, rk_conv_reference_forward, rk_conv_reference_backward_data,

@@ -72,21 +72,14 @@ typedef struct block {
   float *dweight, *dbias;      /* of the whole layer: dweight itself or a piece's partial sums; dbias NULL where another block sums it */
 } block;
 
-/* Output indices [begin, end) whose source index + shift, index * stride + shift, lies in [0, size). */
-static void clip(int64_t shift, int64_t stride, int64_t size, int64_t *begin, int64_t *end) {
-  int64_t first = shift < 0 ? rk_div_up(-shift, stride) : 0, last = shift < size ? (size - 1 - shift) / stride + 1 : 0;
-  *begin = rk_max64(*begin, first);
-  *end = rk_min64(*end, last);
-}
-
 /* One tap over rows [y0, y1) and columns [x0, x1) of `images` images from n. */
 static void add_tap(const backward *backward, const rk_conv_backward_weight_args *args, const block *block, int64_t r, int64_t s, int64_t n,
                     int64_t images, int64_t y0, int64_t y1, int64_t x0, int64_t x1) {
   const rk_conv_shape *shape = &backward->shape;
   const rk_conv_kernels *kernels = backward->kernels;
   int64_t shift_h = r * shape->dilation_h - shape->pad_top, shift_w = s * shape->dilation_w - shape->pad_left;
-  clip(shift_h, shape->stride_h, shape->h, &y0, &y1);
-  clip(shift_w, shape->stride_w, shape->w, &x0, &x1);
+  rk_conv_clip(shift_h, shape->stride_h, shape->h, &y0, &y1);
+  rk_conv_clip(shift_w, shape->stride_w, shape->w, &x0, &x1);
   if (y0 >= y1 || x0 >= x1) return;
   int64_t src_row = shape->w * shape->c, ddst_row = shape->ow * shape->k;
   rk_conv_outer outer = {
@@ -178,8 +171,7 @@ static void run_task(const backward *backward, const rk_conv_backward_weight_arg
   add_bias(backward, args, &block, begin, end);
 }
 
-/* dst[i] = the sum of the pieces' partial sums, in order. */
-static void add_pieces(const float *partial, int64_t pieces, int64_t stride, int64_t begin, int64_t end, float *dst) {
+void rk_conv_add_pieces(const float *partial, int64_t pieces, int64_t stride, int64_t begin, int64_t end, float *dst) {
   for (int64_t first = begin; first < end; first += 1024) {
     int64_t last = rk_min64(first + 1024, end);
     memcpy(dst + first, partial + first, (size_t)(last - first) * sizeof(float));
@@ -197,6 +189,6 @@ void rk_conv_direct_backward_weight(const rk_conv_backward_weight_args *args, co
   if (backward.pieces == 1) return;
   rk_team_barrier(team);
   rk_share(backward.weights, team, &begin, &end);
-  add_pieces(args->scratch, backward.pieces, stride, begin, end, args->dweight);
-  if (args->dbias && team->tid == 0) add_pieces(args->scratch + backward.weights, backward.pieces, stride, 0, k, args->dbias);
+  rk_conv_add_pieces(args->scratch, backward.pieces, stride, begin, end, args->dweight);
+  if (args->dbias && team->tid == 0) rk_conv_add_pieces(args->scratch + backward.weights, backward.pieces, stride, 0, k, args->dbias);
 }

@@ -11,8 +11,6 @@
 #define MOST_TILES 192
 /* Floats of operands that a band aims at: half of a 2 MB L2 goes to weights. */
 #define BAND_FLOATS (96 * 1024)
-/* Largest stride whose phases are worth a pass each. */
-#define MOST_STRIDE 8
 /* Lines of a panel that are multiplied before the next tile's turn, where one run is longer: 256 KB of weights. */
 #define MOST_LINES 2048
 
@@ -106,7 +104,7 @@ int rk_conv_direct_plan(rk_conv_plan *plan) {
   if (plan->isa == RK_ISA_REFERENCE) return -1;
   if (plan->pass == RK_CONV_BACKWARD_WEIGHT) return rk_conv_direct_backward_weight_plan(plan);
   const rk_conv_shape *shape = &plan->shape;
-  if (plan->pass == RK_CONV_BACKWARD_DATA && (shape->stride_h > MOST_STRIDE || shape->stride_w > MOST_STRIDE)) return -1;
+  if (plan->pass == RK_CONV_BACKWARD_DATA && (shape->stride_h > RK_CONV_MOST_STRIDE || shape->stride_w > RK_CONV_MOST_STRIDE)) return -1;
   int64_t packed = rk_conv_packed_floats(plan), most = 0;
   for (int64_t phase = 0; phase < rk_conv_phases(plan); phase++) {
     direct direct;

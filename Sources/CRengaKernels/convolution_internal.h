@@ -8,6 +8,21 @@
 /* Most floats of one tensor: products of two indices and byte counts then never leave int64. */
 #define RK_CONV_MOST_FLOATS (INT64_C(1) << 48)
 
+/* ---- The correlation ---- */
+
+/* dst[n, y, x, k] = sum over taps (i, j) and c of src[n, y stride_h + i dilation_h + offset_h, x stride_w + j dilation_w + offset_w, c]
+ * weight[tap(i, j)][c][k], sources outside the map counting as 0. Forward is one of these; backward-data is one for each phase of the stride
+ * (the pixels of dsrc that see the same taps), with c and k exchanged. */
+typedef struct rk_correlation {
+  int64_t n, groups;
+  int64_t src_h, src_w, src_c, c; /* src_c: floats a source pixel; c: channels of one group */
+  int64_t taps_h, taps_w, stride_h, stride_w, dilation_h, dilation_w, offset_h, offset_w;
+  int64_t out_h, out_w, k;                             /* k: outputs of one group */
+  int64_t dst_first, dst_image, dst_row, dst_pixel;    /* floats */
+  int64_t tap_r, tap_r_step, tap_s, tap_s_step;        /* tap (i, j) is weight[tap_r + i tap_r_step, tap_s + j tap_s_step] */
+  int64_t packed_first;                                /* where its panels begin in the packed weights */
+} rk_correlation;
+
 /* ---- Micro-kernels (convolution_kernels.h, compiled once per instruction set) ---- */
 
 /* One tile of a product: `rows` pixels by one panel of outputs,
@@ -39,6 +54,16 @@ typedef struct rk_conv_outer {
 } rk_conv_outer;
 typedef void (*rk_conv_outer_fn)(const rk_conv_outer *outer);
 
+/* A convolution of each channel by its own filter. */
+typedef struct rk_conv_depthwise {
+  rk_correlation at;
+  const float *src, *weight; /* weight[tap_r][tap_s][channels] */
+  int64_t channels, weight_row;
+  const float *bias, *add, *slope;
+  rk_activation activation;
+  float *dst;
+} rk_conv_depthwise;
+
 #define RK_CONV_MOST_VECTORS 2
 #define RK_CONV_MOST_ROWS 16
 /* One instruction set's kernels. [vectors - 1][rows - 1]; those beyond the set's own limits are NULL. */
@@ -50,6 +75,10 @@ typedef struct rk_conv_kernels {
   rk_conv_outer_fn outer[RK_CONV_MOST_VECTORS][RK_CONV_MOST_ROWS];
   /* dst[i] += sum over rows of src[row * stride + i], i < count */
   void (*column_sum)(const float *src, int64_t rows, int64_t stride, int64_t count, float *dst);
+  /* Output row y of image n, all channels. */
+  void (*depthwise_row)(const rk_conv_depthwise *depthwise, int64_t n, int64_t y);
+  /* dweight[tap][channel] += the products of one row of ddst with the source pixels that its taps see */
+  void (*depthwise_weight_row)(const rk_conv_depthwise *depthwise, int64_t n, int64_t y, const float *ddst, float *dweight);
 } rk_conv_kernels;
 const rk_conv_kernels *rk_conv_kernels_of(rk_isa isa);
 extern const rk_conv_kernels rk_conv_kernels_generic;
@@ -64,21 +93,18 @@ static inline int64_t rk_max64(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t rk_div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 /* The product of `count` positive numbers, or 0 where one is not positive or the product exceeds RK_CONV_MOST_FLOATS. */
 int64_t rk_conv_addressable(const int64_t *factors, int count);
+/* dst[i] = the sum over pieces, in order, of partial[piece * stride + i], for begin <= i < end. */
+void rk_conv_add_pieces(const float *partial, int64_t pieces, int64_t stride, int64_t begin, int64_t end, float *dst);
+/* Largest stride whose phases backward-data takes one by one. */
+#define RK_CONV_MOST_STRIDE 8
+/* Output indices [begin, end) narrowed to those whose source index, index * stride + shift, lies in [0, size). */
+static inline void rk_conv_clip(int64_t shift, int64_t stride, int64_t size, int64_t *begin, int64_t *end) {
+  int64_t first = shift < 0 ? rk_div_up(-shift, stride) : 0, last = shift < size ? (size - 1 - shift) / stride + 1 : 0;
+  *begin = rk_max64(*begin, first);
+  *end = rk_min64(*end, last);
+}
 
-/* ---- The correlation ---- */
-
-/* dst[n, y, x, k] = sum over taps (i, j) and c of src[n, y stride_h + i dilation_h + offset_h, x stride_w + j dilation_w + offset_w, c]
- * weight[tap(i, j)][c][k], sources outside the map counting as 0. Forward is one of these; backward-data is one for each phase of the stride
- * (the pixels of dsrc that see the same taps), with c and k exchanged. */
-typedef struct rk_correlation {
-  int64_t n, groups;
-  int64_t src_h, src_w, src_c, c; /* src_c: floats a source pixel; c: channels of one group */
-  int64_t taps_h, taps_w, stride_h, stride_w, dilation_h, dilation_w, offset_h, offset_w;
-  int64_t out_h, out_w, k;                             /* k: outputs of one group */
-  int64_t dst_first, dst_image, dst_row, dst_pixel;    /* floats */
-  int64_t tap_r, tap_r_step, tap_s, tap_s_step;        /* tap (i, j) is weight[tap_r + i tap_r_step, tap_s + j tap_s_step] */
-  int64_t packed_first;                                /* where its panels begin in the packed weights */
-} rk_correlation;
+/* ---- Phases of a pass (convolution_correlation.c) ---- */
 
 /* Floats of the packed panels of all a plan's correlations, or -1 where that is not addressable. */
 int64_t rk_conv_packed_floats(const rk_conv_plan *plan);
@@ -98,4 +124,9 @@ void rk_conv_direct_forward(const rk_conv_forward_args *args, const rk_team *tea
 void rk_conv_direct_backward_data(const rk_conv_backward_data_args *args, const rk_team *team);
 int rk_conv_direct_backward_weight_plan(rk_conv_plan *plan);
 void rk_conv_direct_backward_weight(const rk_conv_backward_weight_args *args, const rk_team *team);
+
+int rk_conv_depthwise_plan(rk_conv_plan *plan);
+void rk_conv_depthwise_forward(const rk_conv_forward_args *args, const rk_team *team);
+void rk_conv_depthwise_backward_data(const rk_conv_backward_data_args *args, const rk_team *team);
+void rk_conv_depthwise_backward_weight(const rk_conv_backward_weight_args *args, const rk_team *team);
 #endif

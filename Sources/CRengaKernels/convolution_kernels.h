@@ -156,6 +156,96 @@ static void column_sum(const float *src, int64_t rows, int64_t stride, int64_t c
   }
 }
 
+/* ---- Depthwise: vectors of channels ---- */
+
+/* Neighbouring pixels computed together, where all see the same columns of taps. */
+#define RK_DEPTHWISE_PIXELS 4
+
+RK_INLINE rk_vector lanes_of(const float *src, rk_mask mask, const int masked) { return masked ? rk_load_first(src, mask) : rk_load(src); }
+
+/* Pixels [x, x + pixels) of one row, of one vector of channels from k, by taps [i0, i1) x [j0, j1). */
+RK_INLINE void depthwise_pixels(const rk_conv_depthwise *depthwise, int64_t n, int64_t y, int64_t x, int64_t i0, int64_t i1, int64_t j0,
+                                int64_t j1, int64_t k, rk_mask mask, const int masked, const int pixels) {
+  const rk_correlation *at = &depthwise->at;
+  rk_vector sum[RK_DEPTHWISE_PIXELS], bias = depthwise->bias ? lanes_of(depthwise->bias + k, mask, masked) : rk_zero();
+  int64_t dst = at->dst_first + n * at->dst_image + y * at->dst_row + x * at->dst_pixel + k;
+  for (int p = 0; p < pixels; p++)
+    sum[p] = depthwise->add ? rk_add(bias, lanes_of(depthwise->add + dst + p * at->dst_pixel, mask, masked)) : bias;
+  for (int64_t i = i0; i < i1; i++) {
+    int64_t row = (n * at->src_h + y * at->stride_h + i * at->dilation_h + at->offset_h) * at->src_w;
+    const float *weight = depthwise->weight + (at->tap_r + i * at->tap_r_step) * depthwise->weight_row + k;
+    for (int64_t j = j0; j < j1; j++) {
+      const float *src = depthwise->src + (row + x * at->stride_w + j * at->dilation_w + at->offset_w) * at->src_c + k;
+      rk_vector factor = lanes_of(weight + (at->tap_s + j * at->tap_s_step) * depthwise->channels, mask, masked);
+      for (int p = 0; p < pixels; p++) sum[p] = rk_fma(lanes_of(src + p * at->stride_w * at->src_c, mask, masked), factor, sum[p]);
+    }
+  }
+  for (int p = 0; p < pixels; p++) {
+    rk_vector value = sum[p];
+    if (depthwise->activation == RK_ACTIVATION_RELU) value = rk_relu(value);
+    if (depthwise->activation == RK_ACTIVATION_PRELU)
+      value = rk_where_negative(value, rk_mul(value, lanes_of(depthwise->slope + k, mask, masked)));
+    if (masked)
+      rk_store_first(depthwise->dst + dst + p * at->dst_pixel, mask, value);
+    else
+      rk_store(depthwise->dst + dst + p * at->dst_pixel, value);
+  }
+}
+
+/* Taps [begin, end) whose source index, tap * dilation + shift, lies in [0, size). */
+RK_INLINE void seen_taps(int64_t shift, int64_t dilation, int64_t size, int64_t taps, int64_t *begin, int64_t *end) {
+  *begin = 0;
+  *end = taps;
+  rk_conv_clip(shift, dilation, size, begin, end);
+  if (*end < *begin) *end = *begin;
+}
+
+RK_INLINE void depthwise_channels(const rk_conv_depthwise *depthwise, int64_t n, int64_t y, int64_t k, rk_mask mask, const int masked) {
+  const rk_correlation *at = &depthwise->at;
+  int64_t i0, i1, inner = 0, inner_end = at->out_w;
+  seen_taps(y * at->stride_h + at->offset_h, at->dilation_h, at->src_h, at->taps_h, &i0, &i1);
+  rk_conv_clip(at->offset_w, at->stride_w, at->src_w, &inner, &inner_end);
+  rk_conv_clip(at->offset_w + (at->taps_w - 1) * at->dilation_w, at->stride_w, at->src_w, &inner, &inner_end);
+  for (int64_t x = 0; x < at->out_w;) {
+    if (x >= inner && x + RK_DEPTHWISE_PIXELS <= inner_end && at->taps_w > 0) {
+      depthwise_pixels(depthwise, n, y, x, i0, i1, 0, at->taps_w, k, mask, masked, RK_DEPTHWISE_PIXELS);
+      x += RK_DEPTHWISE_PIXELS;
+    } else {
+      int64_t j0, j1;
+      seen_taps(x * at->stride_w + at->offset_w, at->dilation_w, at->src_w, at->taps_w, &j0, &j1);
+      depthwise_pixels(depthwise, n, y, x, i0, i1, j0, j1, k, mask, masked, 1);
+      x++;
+    }
+  }
+}
+
+static void depthwise_row(const rk_conv_depthwise *depthwise, int64_t n, int64_t y) {
+  int64_t whole = depthwise->channels / RK_LANES * RK_LANES;
+  rk_mask tail = rk_first(depthwise->channels - whole);
+  for (int64_t k = 0; k < whole; k += RK_LANES) depthwise_channels(depthwise, n, y, k, tail, 0);
+  if (whole < depthwise->channels) depthwise_channels(depthwise, n, y, whole, tail, 1);
+}
+
+static void depthwise_weight_row(const rk_conv_depthwise *depthwise, int64_t n, int64_t y, const float *ddst, float *dweight) {
+  const rk_correlation *at = &depthwise->at;
+  int64_t channels = depthwise->channels, i0, i1;
+  seen_taps(y * at->stride_h + at->offset_h, at->dilation_h, at->src_h, at->taps_h, &i0, &i1);
+  for (int64_t i = i0; i < i1; i++)
+    for (int64_t j = 0; j < at->taps_w; j++) {
+      int64_t x0 = 0, x1 = at->out_w, shift = j * at->dilation_w + at->offset_w;
+      rk_conv_clip(shift, at->stride_w, at->src_w, &x0, &x1);
+      const float *row = depthwise->src + (n * at->src_h + y * at->stride_h + i * at->dilation_h + at->offset_h) * at->src_w * at->src_c;
+      for (int64_t k = 0; k < channels; k += RK_LANES) {
+        rk_mask mask = rk_first(rk_min64(RK_LANES, channels - k));
+        float *sums = dweight + i * depthwise->weight_row + j * channels + k;
+        rk_vector sum = rk_load_first(sums, mask);
+        for (int64_t x = x0; x < x1; x++)
+          sum = rk_fma(rk_load_first(row + (x * at->stride_w + shift) * at->src_c + k, mask), rk_load_first(ddst + x * channels + k, mask), sum);
+        rk_store_first(sums, mask, sum);
+      }
+    }
+}
+
 /* ---- One function for each height and width ---- */
 
 #define RK_TILE(rows, vectors) \
@@ -200,4 +290,6 @@ const rk_conv_kernels RK_KERNELS = {
               {outer_1x2, outer_2x2, outer_3x2, outer_4x2, outer_5x2, outer_6x2}},
 #endif
     .column_sum = column_sum,
+    .depthwise_row = depthwise_row,
+    .depthwise_weight_row = depthwise_weight_row,
 };
