@@ -5,7 +5,10 @@ public import RengaNetwork
 /// The families of networks. A compile-time table: a static linker cannot drop an entry.
 public enum Architectures {
     /// All families, in the order in which they are listed to people.
-    public static let all: [any Architecture.Type] = [PlainCNN.self, ResNet.self]
+    public static let all: [any Architecture.Type] = [
+        PlainCNN.self, ResNet.self, ResNeXt.self, InceptionLike.self, DMRNet.self, PyramidNet.self, VGG.self,
+        SqueezeNet.self,
+    ]
 
     /// The family of that name.
     /// Errors: `notFound`, the sentence lists the known names.

@@ -96,6 +96,44 @@ extension LayerStack {
     }
 }
 
+// MARK: - Stems
+
+/// What follows the convolution of a stem.
+enum StemEnd {
+    /// Nothing.
+    case convolution
+    /// Batch norm.
+    case norm
+    /// Batch norm and ReLU.
+    case activation
+}
+
+extension LayerStack {
+    /// 3x3 convolution, for small images.
+    mutating func smallStem(_ image: ValueID, _ width: Int, ends: StemEnd) throws(RengaError) -> ValueID {
+        try scope("stem") { stack throws(RengaError) in
+            try stack.ended(stack.convolution("conv1", image, width, kernel: 3), ends)
+        }
+    }
+
+    /// 7x7 convolution with stride 2, and max pooling 3x3 with stride 2.
+    mutating func largeStem(_ image: ValueID, _ width: Int, ends: StemEnd) throws(RengaError) -> ValueID {
+        try scope("stem") { stack throws(RengaError) in
+            let conv = try stack.convolution("conv1", image, width, kernel: 7, stride: 2)
+            let window = Window(kernel: 3, stride: 2, pad: 1)
+            return try stack.add(MaxPool(window: window), "pool", stack.ended(conv, ends))
+        }
+    }
+
+    private mutating func ended(_ conv: ValueID, _ end: StemEnd) throws(RengaError) -> ValueID {
+        switch end {
+        case .convolution: conv
+        case .norm: try add(BatchNorm(), "bn1", conv)
+        case .activation: try normRelu("1", conv)
+        }
+    }
+}
+
 // MARK: - Stages
 
 /// How a residual network begins.

@@ -76,49 +76,18 @@ private struct ResNetDesign {
         let widen = try options.integer("widen")
         switch stem {
         case .cifar:
-            counts = try ResNetDesign.cifarCounts(depth: depth, branch)
+            counts = try StageDepths.cifar(depth: depth, layers: branch.layers, branch.rawValue)
             widths = [16, 32, 64].map { $0 * widen }
         case .imagenet:
-            counts = try ResNetDesign.imagenetCounts(depth: depth, branch)
+            counts = try StageDepths.imagenet(depth: depth, branch)
             widths = [64, 128, 256, 512].map { $0 * widen }
         }
     }
 
-    private static func cifarCounts(depth: Int, _ branch: ResidualBranch) throws(RengaError) -> [Int] {
-        let step = 3 * branch.layers
-        guard depth > step, (depth - 2) % step == 0 else {
-            throw RengaError(
-                .invalidArgument,
-                "option 'depth' must be \(step)n+2 (\(step + 2), \(2 * step + 2), …) with stem=cifar and "
-                    + "block=\(branch.rawValue), got \(depth)")
-        }
-        return Array(repeating: (depth - 2) / step, count: 3)
-    }
-
-    private static func imagenetCounts(depth: Int, _ branch: ResidualBranch) throws(RengaError) -> [Int] {
-        let known: [Int: [Int]] =
-            switch branch {
-            case .basic: [18: [2, 2, 2, 2], 34: [3, 4, 6, 3]]
-            case .bottleneck: [50: [3, 4, 6, 3], 101: [3, 4, 23, 3], 152: [3, 8, 36, 3]]
-            }
-        guard let counts = known[depth] else {
-            let depths = known.keys.sorted().map(String.init).joined(separator: ", ")
-            throw RengaError(
-                .invalidArgument,
-                "option 'depth' must be one of \(depths) with stem=imagenet and block=\(branch.rawValue), got \(depth)")
-        }
-        return counts
-    }
-
     func addStem(_ stack: inout LayerStack, _ image: ValueID) throws(RengaError) -> ValueID {
-        try stack.scope("stem") { stack throws(RengaError) in
-            switch stem {
-            case .cifar where isPre: return try stack.convolution("conv1", image, widths[0], kernel: 3)
-            case .cifar: return try stack.convNormRelu("1", image, widths[0], kernel: 3)
-            case .imagenet:
-                let conv = try stack.convNormRelu("1", image, widths[0], kernel: 7, stride: 2)
-                return try stack.add(MaxPool(window: Window(kernel: 3, stride: 2, pad: 1)), "pool", conv)
-            }
+        switch stem {
+        case .cifar: try stack.smallStem(image, widths[0], ends: isPre ? .convolution : .activation)
+        case .imagenet: try stack.largeStem(image, widths[0], ends: .activation)
         }
     }
 

@@ -16,8 +16,9 @@ enum ResidualBranch: String, CaseIterable {
     var layers: Int { self == .basic ? 2 : 3 }
 
     /// The branch with the activation inside it after each norm but the last, none after the last norm ("post").
+    /// `groups` divides the 3x3 convolution of a bottleneck; `inner` is its width, if not the place's.
     func addPost(
-        _ stack: inout LayerStack, _ src: ValueID, _ place: BlockPlace
+        _ stack: inout LayerStack, _ src: ValueID, _ place: BlockPlace, groups: Int = 1, inner: Int? = nil
     ) throws(RengaError) -> ValueID {
         let (width, stride) = (place.width, place.stride)
         switch self {
@@ -25,8 +26,9 @@ enum ResidualBranch: String, CaseIterable {
             let first = try stack.convNormRelu("1", src, width, kernel: 3, stride: stride)
             return try stack.convNorm("2", first, width, kernel: 3)
         case .bottleneck:
-            let first = try stack.convNormRelu("1", src, width, kernel: 1)
-            let second = try stack.convNormRelu("2", first, width, kernel: 3, stride: stride)
+            let inner = inner ?? width
+            let first = try stack.convNormRelu("1", src, inner, kernel: 1)
+            let second = try stack.convNormRelu("2", first, inner, kernel: 3, stride: stride, groups: groups)
             return try stack.convNorm("3", second, width * expansion, kernel: 1)
         }
     }

@@ -6,7 +6,11 @@ import XCTest
 
 final class ArchitectureTests: XCTestCase {
     /// Small sizes, so that every family builds quickly whatever else is asked of it.
-    static let small: [String: Attributes] = ["resnet": ["depth": "8"], "cnn": ["width": "4", "input": "16x16x3"]]
+    static let small: [String: Attributes] = [
+        "resnet": ["depth": "8"], "cnn": ["width": "4", "input": "16x16x3"], "resnext": ["depth": "11", "width": "4"],
+        "inception": ["depth": "8"], "dmrnet": ["depth": "8"], "pyramidnet": ["depth": "8", "alpha": "12"],
+        "vgg": ["hidden": "8"],
+    ]
 
     /// For each family every choice and flag of every option, the rest small: builds, and its description reads back as itself.
     func testDescriptionsRoundTripForEveryChoice() throws {
@@ -20,7 +24,8 @@ final class ArchitectureTests: XCTestCase {
                         do {
                             _ = try Architectures.describe(family.name, options: options)
                         } catch {
-                            XCTAssertTrue(error.message.contains("option 'depth'"), "\(options): \(error.message)")
+                            let isNamed = ["depth", "block"].contains { error.message.contains("option '\($0)'") }
+                            XCTAssertTrue(isNamed, "\(options): \(error.message)")
                         }
                         continue
                     }
@@ -84,6 +89,11 @@ final class ArchitectureTests: XCTestCase {
             ("resnet", ["depth": "7"], ["'depth'", "8...2000"]), ("resnet", ["widen": "0"], ["'widen'"]),
             ("resnet", ["classes": "0"], ["'classes'"]), ("resnet", ["order": "both"], ["'order'", "post, pre"]),
             ("resnet", ["input": "32x32"], ["'input'", "HxWxC"]), ("cnn", ["stages": "9"], ["'stages'"]),
+            ("pyramidnet", ["alpha": "0.5", "widening": "mul", "depth": "8"], ["'alpha'", "at least 1"]),
+            ("pyramidnet", ["block": "basic", "stem": "imagenet"], ["'block'"]),
+            ("dmrnet", ["branches": "64"], ["'branches'", "1...63"]),
+            ("vgg", ["depth": "12"], ["'depth'", "11, 13, 16, 19"]),
+            ("dmrnet", ["depth": "56", "stem": "imagenet"], ["'depth'", "44, 50"]),
             ("resnet", ["init": "zero"], ["'init'", "orthogonal"]),
         ]
         for (name, options, words) in wrong {

@@ -1,0 +1,121 @@
+import Glibc
+// PyramidNet.swift: residual networks whose width grows in every block (Han, Kim and Kim 2016, arXiv 1610.02915).
+// Not here: stochastic depth.
+public import RengaNetwork
+
+/// Pyramidal networks: F(x) = BN conv relu BN conv BN (no first ReLU, a BN at the end, no ReLU after the sum); zero-padded identity shortcuts.
+public enum PyramidNet {}
+
+// The protocol documents these.
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
+extension PyramidNet: Architecture {
+    public static let name = "pyramidnet"
+    public static let documentation =
+        "Pyramidal residual network (Han et al. 2016): the width grows in every block by `alpha` in total. "
+        + "stem=cifar: depth 6n+2 (basic) or 9n+2 (bottleneck); stem=imagenet: depth 50, 101, 152 or 200 (bottleneck)."
+    public static let attributes = [
+        AttributeSpec("depth", .integer(8...2000), default: "110", "Layers with weights along the longest path."),
+        AttributeSpec(
+            "alpha", .number(0...10_000), default: "48",
+            "Total widening: the last width is the first plus alpha (widening=add) or times alpha (mul, at least 1)."),
+        AttributeSpec(
+            "widening", .choice(["add", "mul"]), default: "add", "Growth by equal steps or by equal factors."),
+        AttributeSpec(
+            "block", .choice(["auto"] + ResidualBranch.allCases.map(\.rawValue)), default: "auto",
+            "Two 3x3 convolutions, or 1x1, 3x3, 1x1; auto: bottleneck with stem=imagenet, else basic."),
+        Stem.attribute,
+        CommonOptions.classes,
+        Stem.input,
+        CommonOptions.initialization("he_fan_out"),
+    ]
+
+    public static func blueprint(_ options: AttributeReader) throws(RengaError) -> Blueprint {
+        let stem = try Stem(options)
+        let branch =
+            ResidualBranch(rawValue: try options.choice("block")) ?? (stem == .imagenet ? .bottleneck : .basic)
+        let counts = try counts(depth: options.integer("depth"), stem, branch)
+        let widths = try widths(options, from: stem == .cifar ? 16 : 64, blocks: counts.reduce(0, +))
+        let size = try stem.imageSize(options)
+        var stack = LayerStack()
+        let image = try stack.input(size)
+        let begun =
+            try stem == .cifar
+            ? stack.smallStem(image, 16, ends: .norm) : stack.largeStem(image, 64, ends: .activation)
+        // The width is the block's, not the stage's.
+        let state = try stack.stages(
+            widths: counts.map { _ in 0 }, counts: counts, from: (value: begun, block: 0)
+        ) { stack, state, place throws(RengaError) in
+            let value = try addBlock(&stack, state.value, branch, width: widths[state.block], stride: place.stride)
+            return (value, state.block + 1)
+        }
+        let logits = try stack.head(stack.normRelu("_last", state.value), classes: options.integer("classes"))
+        return stack.blueprint(
+            output: logits, try options.initialization(), resolved: ["input": "\(size)", "block": branch.rawValue])
+    }
+
+    private static func counts(depth: Int, _ stem: Stem, _ branch: ResidualBranch) throws(RengaError) -> [Int] {
+        guard stem == .imagenet else {
+            return try StageDepths.cifar(depth: depth, layers: branch.layers, branch.rawValue)
+        }
+        guard branch == .bottleneck else {
+            throw RengaError(.invalidArgument, "option 'block' must be bottleneck with stem=imagenet, got basic")
+        }
+        return depth == 200 ? [3, 24, 36, 3] : try StageDepths.imagenet(depth: depth, branch)
+    }
+
+    /// D_l for l = 1 … blocks: real widths add up (or multiply), and each is rounded only for use.
+    private static func widths(
+        _ options: AttributeReader, from first: Int, blocks: Int
+    ) throws(RengaError) -> [Int] {
+        let alpha = try options.number("alpha")
+        let adds = try options.choice("widening") == "add"
+        guard adds || alpha >= 1 else {
+            throw RengaError(.invalidArgument, "option 'alpha' must be at least 1 with widening=mul, got \(alpha)")
+        }
+        let step = alpha / Double(blocks)
+        let factor = pow(alpha, 1 / Double(blocks))
+        var width = Double(first)
+        var widths: [Int] = []
+        for _ in 0..<blocks {
+            width = adds ? width + step : width * factor
+            guard let rounded = Int(exactly: (width + 0.5).rounded(.down)), rounded <= Convolution.mostChannels / 4
+            else {
+                throw RengaError(.invalidArgument, "option 'alpha'=\(alpha) widens the network beyond all bounds")
+            }
+            widths.append(rounded)
+        }
+        return widths
+    }
+
+    private static func addBlock(
+        _ stack: inout LayerStack, _ src: ValueID, _ branch: ResidualBranch, width: Int, stride: Int
+    ) throws(RengaError) -> ValueID {
+        var value = try stack.add(BatchNorm(), "bn1", src)
+        switch branch {
+        case .basic:
+            value = try stack.convolution("conv1", value, width, kernel: 3, stride: stride)
+            value = try stack.convolution("conv2", stack.normRelu("2", value), width, kernel: 3)
+        case .bottleneck:
+            value = try stack.convolution("conv1", value, width, kernel: 1)
+            value = try stack.convolution("conv2", stack.normRelu("2", value), width, kernel: 3, stride: stride)
+            value = try stack.convolution(
+                "conv3", stack.normRelu("3", value), width * branch.expansion, kernel: 1)
+        }
+        let residual = try stack.add(BatchNorm(), "bn\(branch.layers + 1)", value)
+        let around = try addShortcut(&stack, src, channels: width * branch.expansion, stride: stride)
+        return try stack.add(Add(), "add", residual, around)
+    }
+
+    /// The old channels, averaged 2x2 where the stride is 2, and zeros for the new ones.
+    private static func addShortcut(
+        _ stack: inout LayerStack, _ src: ValueID, channels: Int, stride: Int
+    ) throws(RengaError) -> ValueID {
+        var value = src
+        if stride != 1 {
+            let pool = AveragePool(window: Window(kernel: stride, stride: stride), ceilMode: true)
+            value = try stack.add(pool, "shortcut.pool", value)
+        }
+        let present = try stack.channels(value)
+        return channels > present ? try stack.add(ChannelPad(after: channels - present), "shortcut.pad", value) : value
+    }
+}
