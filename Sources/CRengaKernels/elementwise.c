@@ -1,7 +1,6 @@
 /* elementwise.c: sums, ReLU's and PReLU's gradients, channel copies, dropout. Not here: the inner loops (loops_body.h). */
 #include "loops.h"
 #include "reference/reference.h"
-#include "rk_random.h"
 #include <string.h>
 
 void rk_sum(const void *args, const rk_team *team) {
@@ -91,26 +90,21 @@ void rk_channel_copy(const void *args, const rk_team *team) {
 
 /* ---- Dropout (Srivastava et al. 2014) ---- */
 
-/* The words of elements 4 index … 4 index + 3. Small numbers of layers keep out of the way of the run's counter. */
-static void dropout_words(const rk_dropout_args *a, int64_t index, uint32_t words[4]) {
-  const uint64_t layer = a->stream << 48 | a->stream >> 16;
-  rk_philox(*a->key, (uint64_t)index, *a->counter ^ layer, words);
-}
-
 void rk_dropout(const void *args, const rk_team *team) {
   const rk_dropout_args *a = args;
-  /* Kept where the word is below it: of 2^32 words. */
-  const double kept = (1 - (double)a->rate) * 4294967296.0;
-  const uint64_t threshold = (uint64_t)kept;
-  const float scale = 1 / (1 - a->rate);
+  enum { BLOCK = 1024 }; /* elements whose words are drawn at once: a divisor of rk_share_floats' pieces */
+  const rk_loops *loops = rk_loops_of(rk_isa_best());
+  /* Small numbers of layers keep out of the way of the run's counter. */
+  const uint64_t high = *a->counter ^ (a->stream << 48 | a->stream >> 16);
+  const double kept = (1 - (double)a->rate) * 4294967296.0; /* of 2^32 words */
+  rk_dropout_loop loop = {.limit = (uint32_t)((uint64_t)kept - 1), .scale = 1 / (1 - a->rate), .accumulate = a->accumulate};
+  uint32_t words[BLOCK];
   int64_t begin, end;
   rk_share_floats(a->count, team, &begin, &end);
-  for (int64_t i = begin; i < end; i += 4) {
-    uint32_t words[4];
-    dropout_words(a, i / 4, words);
-    for (int64_t k = 0; k < 4 && i + k < end; k++) {
-      float value = words[k] < threshold ? a->src[i + k] * scale : 0;
-      a->dst[i + k] = a->accumulate ? a->dst[i + k] + value : value;
-    }
+  for (int64_t i = begin; i < end; i += BLOCK) {
+    loop.count = end - i < BLOCK ? end - i : BLOCK;
+    loop.words = words, loop.src = a->src + i, loop.dst = a->dst + i;
+    loops->philox(*a->key, (uint64_t)i / 4, high, (loop.count + 3) / 4, words);
+    loops->dropout(&loop);
   }
 }

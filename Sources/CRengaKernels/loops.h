@@ -6,6 +6,7 @@
 #ifndef RK_LOOPS_H
 #define RK_LOOPS_H
 #include "rk_operators.h"
+#include "rk_random.h"
 #include "rk_training.h"
 
 /* dst[i] = relu?((src[i] - center[j]) scale[j] + shift[j] + add[i]), j = i mod period. center and add may be NULL. */
@@ -75,6 +76,16 @@ typedef struct rk_copy_loop {
   int32_t accumulate;
 } rk_copy_loop;
 
+typedef struct rk_dropout_loop {
+  int64_t count;
+  const uint32_t *words;
+  uint32_t limit;
+  float scale;
+  const float *src;
+  float *dst;
+  int32_t accumulate;
+} rk_dropout_loop;
+
 typedef struct rk_loops {
   void (*affine)(const rk_affine_loop *loop);
   void (*bytes)(const rk_bytes_loop *loop);
@@ -95,6 +106,10 @@ typedef struct rk_loops {
   void (*window_max_gradient)(const rk_window *window, const float *src, const float *ddst, float *dsrc, int64_t first_y, int64_t last_y);
   void (*window_sum_gradient)(const rk_window *window, const float *ddst, float scale, float *dsrc, int64_t first_y, int64_t last_y);
   void (*copy)(const rk_copy_loop *loop);
+  /* rk_philox of the counters (first + i, high), i < count, one after another. */
+  void (*philox)(uint64_t key, uint64_t first, uint64_t high, int64_t count, uint32_t *words);
+  /* dst[i] (+)= words[i] <= limit ? src[i] scale : 0. */
+  void (*dropout)(const rk_dropout_loop *loop);
   /* dst (+)= scale src, for `count` floats. */
   void (*scaled)(int64_t count, float scale, const float *src, int32_t accumulate, float *dst);
   /* dst[c] = exp(src[c] - shift); returns the sum. dst may be NULL or src. */

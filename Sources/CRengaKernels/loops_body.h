@@ -217,6 +217,64 @@ static void scaled(int64_t count, float scale, const float *src, int32_t accumul
   else EACH(count, store(dst + j, load(src + j, part) * scale, part));
 }
 
+/* ---- Dropout ---- */
+
+typedef uint32_t word_vec __attribute__((ext_vector_type(WIDTH)));
+typedef uint64_t wide_vec __attribute__((ext_vector_type(WIDTH)));
+
+/* The halves of a 32 x 32 bit product. */
+INLINE word_vec multiply(word_vec x, uint64_t factor, word_vec *high) {
+  const wide_vec product = __builtin_convertvector(x, wide_vec) * factor;
+  *high = __builtin_convertvector(product >> 32, word_vec);
+  return __builtin_convertvector(product, word_vec);
+}
+
+/* WIDTH counters side by side: rk_random.h's rounds, one lane each. */
+INLINE void philox_block(uint64_t key, uint64_t first, uint64_t high, uint32_t *words) {
+  uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32), lanes[4][WIDTH];
+  for (int lane = 0; lane < WIDTH; lane++) {
+    lanes[0][lane] = (uint32_t)(first + (uint64_t)lane);
+    lanes[1][lane] = (uint32_t)((first + (uint64_t)lane) >> 32);
+  }
+  word_vec x0, x1, x2 = (word_vec)(uint32_t)high, x3 = (word_vec)(uint32_t)(high >> 32), high0, high1;
+  __builtin_memcpy(&x0, lanes[0], sizeof x0);
+  __builtin_memcpy(&x1, lanes[1], sizeof x1);
+  for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+    const word_vec low0 = multiply(x0, 0xD2511F53u, &high0), low1 = multiply(x2, 0xCD9E8D57u, &high1);
+    x0 = high1 ^ x1 ^ k0;
+    x2 = high0 ^ x3 ^ k1;
+    x1 = low1;
+    x3 = low0;
+  }
+  __builtin_memcpy(lanes[0], &x0, sizeof x0);
+  __builtin_memcpy(lanes[1], &x1, sizeof x1);
+  __builtin_memcpy(lanes[2], &x2, sizeof x2);
+  __builtin_memcpy(lanes[3], &x3, sizeof x3);
+  for (int lane = 0; lane < WIDTH; lane++)
+    for (int word = 0; word < 4; word++) words[4 * lane + word] = lanes[word][lane];
+}
+
+static void philox(uint64_t key, uint64_t first, uint64_t high, int64_t count, uint32_t *words) {
+  int64_t i = 0;
+  for (; i + WIDTH <= count; i += WIDTH) philox_block(key, first + (uint64_t)i, high, words + 4 * i);
+  for (; i < count; i++) rk_philox(key, first + (uint64_t)i, high, words + 4 * i);
+}
+
+static void dropout(const rk_dropout_loop *loop) {
+  typedef uint32_t word_unaligned __attribute__((ext_vector_type(WIDTH), aligned(4)));
+  const rk_dropout_loop a = *loop;
+  int64_t i = 0;
+  for (; i + WIDTH <= a.count; i += WIDTH) {
+    const mask kept = *(const word_unaligned *)(a.words + i) <= a.limit;
+    const vec x = choose(kept, load(a.src + i, WIDTH) * a.scale, spread(0));
+    store(a.dst + i, a.accumulate ? load(a.dst + i, WIDTH) + x : x, WIDTH);
+  }
+  for (; i < a.count; i++) {
+    const float x = a.words[i] <= a.limit ? a.src[i] * a.scale : 0;
+    a.dst[i] = a.accumulate ? a.dst[i] + x : x;
+  }
+}
+
 /* ---- Windows ---- */
 
 INLINE void window_max_at(rk_window w, const float *src, float *dst, int64_t part) {
@@ -408,6 +466,8 @@ const rk_loops LOOPS = {
     .window_max_gradient = window_max_gradient,
     .window_sum_gradient = window_sum_gradient,
     .copy = copy,
+    .philox = philox,
+    .dropout = dropout,
     .scaled = scaled,
     .exponentials = exponentials,
     .maximum = maximum,

@@ -160,6 +160,18 @@ static void run_team(program *all, int32_t threads) {
   if (blocktime >= 0) kmp_set_blocktime(blocktime);
 }
 
+/* Processors of the machine; asked once, since the C library opens a file each time. */
+static int32_t processors(void) {
+  static _Atomic int32_t known;
+  int32_t count = atomic_load_explicit(&known, memory_order_relaxed);
+  if (count == 0) {
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    count = online < 1 ? 1 : online > RK_MAX_THREADS ? RK_MAX_THREADS : (int32_t)online;
+    atomic_store_explicit(&known, count, memory_order_relaxed);
+  }
+  return count;
+}
+
 int rk_run(const rk_step *steps, size_t count, int32_t threads, double *seconds, const volatile int32_t *stop) {
   if (is_set(stop)) return 1;
   if (threads > RK_MAX_THREADS) threads = RK_MAX_THREADS;
@@ -167,7 +179,7 @@ int rk_run(const rk_step *steps, size_t count, int32_t threads, double *seconds,
   if (threads <= 1) {
     run_steps(&all, &(rk_team){.tid = 0, .nth = 1});
   } else {
-    all.shared.spins = threads <= sysconf(_SC_NPROCESSORS_ONLN) ? SPINS : 0;
+    all.shared.spins = threads <= processors() ? SPINS : 0;
     run_team(&all, threads);
   }
   return all.stopped;

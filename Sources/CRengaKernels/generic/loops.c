@@ -8,14 +8,18 @@ typedef float vec __attribute__((ext_vector_type(WIDTH)));
 typedef float vec_unaligned __attribute__((ext_vector_type(WIDTH), aligned(4)));
 typedef int32_t mask __attribute__((ext_vector_type(WIDTH)));
 
+/* By constant places: a loop over the lanes would go through memory. */
 static inline vec load_part(const float *from, int64_t part) {
-  vec value = {0};
-  for (int64_t i = 0; i < part; i++) value[i] = from[i];
+  vec value = {from[0]};
+  if (part > 1) value[1] = from[1];
+  if (part > 2) value[2] = from[2];
   return value;
 }
 
 static inline void store_part(float *to, vec value, int64_t part) {
-  for (int64_t i = 0; i < part; i++) to[i] = value[i];
+  to[0] = value[0];
+  if (part > 1) to[1] = value[1];
+  if (part > 2) to[2] = value[2];
 }
 
 #include "../loops_body.h"
