@@ -34,7 +34,7 @@ def info(options: argparse.Namespace) -> Answer:
         f"parameters  {numbers.parameters:,}\n"
         f"MACs        {numbers.macs:,} an image ({count_text(numbers.macs)})"
     )
-    return "\n".join(filter(None, (text.rstrip("\n"), summary))), result
+    return text.rstrip("\n") or summary, result
 
 
 def archs(options: argparse.Namespace) -> Answer:
@@ -50,11 +50,14 @@ def archs(options: argparse.Namespace) -> Answer:
 
 
 def _architecture_text(architecture: dict[str, Any]) -> str:
-    lines = [f"{architecture['name']}: {architecture['documentation']}"]
+    rows = []
     for option in architecture["options"]:
         default = option.get("default")
-        value = "required" if default is None else f"={default}"
-        lines.append(f"  {option['name'] + ' ' + value:24} {_bounds(option):20} {option['documentation']}".rstrip())
+        value = f"{option['name']} (required)" if default is None else f"{option['name']}={default}"
+        rows.append((value, _bounds(option), option["documentation"]))
+    first, second = (min(28, max((len(row[i]) for row in rows), default=0)) for i in (0, 1))
+    lines = [f"{architecture['name']}: {architecture['documentation']}"]
+    lines += [f"  {value:{first}}  {bounds:{second}}  {documentation}" for value, bounds, documentation in rows]
     return "\n".join(lines)
 
 
