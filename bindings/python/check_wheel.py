@@ -12,7 +12,13 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-REQUIRED = ("renga/librenga.so.0", "renga/py.typed", "renga/report/report.css", "renga/cli/__init__.py")
+REQUIRED = (
+    "renga/LICENSE",
+    "renga/librenga.so.0",
+    "renga/py.typed",
+    "renga/report/report.css",
+    "renga/cli/__init__.py",
+)
 SMOKE = """
 import numpy, renga
 network = renga.Network.create("resnet", depth=8, classes=3, input=(8, 8, 3))

@@ -11,7 +11,7 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
@@ -19,10 +19,13 @@ LIBRARY = os.environ.get("RENGA_WHEEL_LIBRARY", "")
 
 
 class BuildWithLibrary(build_py):
-    """Copies the library, stripped where `strip` is at hand, beside the modules."""
+    """Copies the licence, and the library, stripped where `strip` is at hand, beside the modules."""
 
     def run(self) -> None:
         super().run()
+        licence = Path(__file__).resolve().parents[2] / "LICENSE"
+        if licence.is_file():
+            shutil.copyfile(licence, Path(self.build_lib) / "renga" / "LICENSE")
         if LIBRARY:
             target = Path(self.build_lib) / "renga" / "librenga.so.0"
             shutil.copyfile(LIBRARY, target)
@@ -33,13 +36,16 @@ class BuildWithLibrary(build_py):
 class PlatformWheel(bdist_wheel):
     """Any Python 3, but only this platform where a library is inside."""
 
-    def finalize_options(self) -> None:
-        super().finalize_options()
-        self.root_is_pure = not LIBRARY
-
     def get_tag(self) -> tuple[str, str, str]:
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         return ("py3", "none", platform if LIBRARY else "any")
 
 
-setup(cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel})
+class PlatformDistribution(Distribution):
+    """Installed where platform-dependent packages go, when a library is inside."""
+
+    def has_ext_modules(self) -> bool:
+        return bool(LIBRARY)
+
+
+setup(distclass=PlatformDistribution, cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel})
