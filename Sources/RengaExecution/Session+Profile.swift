@@ -16,7 +16,10 @@ extension Session {
                 args.pointee.dst = results[index].floats
                 args.pointee.layout = RK_LAYOUT_NHWC
             }
-            let seconds = plan.compiled.program.profile(threads: plan.compiled.threads, runs: runs)
+            // The program holds only their addresses: without this the buffers may be released before it runs.
+            let seconds = withExtendedLifetime((sources, results)) {
+                plan.compiled.program.profile(threads: plan.compiled.threads, runs: runs)
+            }
             return summarised(plan.compiled.program.infos, seconds)
         }
     }
