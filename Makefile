@@ -20,7 +20,7 @@ export SWIFT_BACKTRACE := enable=no
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test build install uninstall bench format lint clean wheel fuzz sanitize \
-	test-engine test-outside test-install test-cross check-library needs-build needs-demo needs-test
+	test-engine test-outside lint-python test-install test-cross check-library needs-build needs-demo needs-test
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -37,7 +37,7 @@ $(VENV)/.ready: bindings/python/pyproject.toml
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check pytest scikit-learn pillow
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check pytest scikit-learn pillow ruff mypy
 	@touch $@
 
 # ---- build and install ----
@@ -71,7 +71,7 @@ demo: needs-demo wheel ## train on Fashion-MNIST, run from C, write demo/report.
 
 # ---- prove ----
 
-test: needs-test lint build test-engine test-outside test-install test-cross ## run everything (under 15 minutes)
+test: needs-test lint lint-python build test-engine test-outside test-install test-cross ## run everything (under 15 minutes)
 
 test-engine: # the Swift and C tests, in debug
 	$(SWIFT) build --build-tests
@@ -88,6 +88,11 @@ fuzz: ## fuzz the file readers and the C interface (SECONDS=60 each)
 
 sanitize: ## run the suites under the address, thread and undefined-behaviour sanitizers
 	@.ci/sanitize
+
+lint-python: $(VENV)/.ready-test # the Python package's style and types
+	$(VENV)/bin/ruff check --quiet --config bindings/python/pyproject.toml bindings/python examples
+	$(VENV)/bin/ruff format --check --quiet --config bindings/python/pyproject.toml bindings/python examples
+	cd bindings/python && $(CURDIR)/$(VENV)/bin/mypy
 
 test-cross: # the kernels for aarch64
 	@.ci/cross-aarch64

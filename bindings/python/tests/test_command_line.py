@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import TINY_SPEC, CommandLine, stripes
 
 import renga
-from conftest import TINY_SPEC, CommandLine, stripes
 
 
 def answer(command_line: CommandLine, *arguments: object) -> dict[str, Any]:

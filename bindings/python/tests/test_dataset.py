@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import stripes
 
 import renga
-from conftest import stripes
 from renga.dataset import FASHION_MNIST_FOLDER
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import TINY
 
 import renga
-from conftest import TINY
 from renga._errors import error_of
 
 
@@ -166,14 +166,14 @@ def test_beside_scikit_learn(network: renga.Network) -> None:
     session = renga.Session(network, batch=32, threads=2)
     x = random.standard_normal((32, 8, 8, 3), dtype=np.float32)
     wanted = session.run(x)
-    features, labels = random.standard_normal((400, 8)), np.arange(400) % 2
+    features, labels = random.standard_normal((200, 4)), np.arange(200) % 2
 
     def learn() -> float:
-        model = linear_model.HistGradientBoostingClassifier(max_iter=20)
+        model = linear_model.HistGradientBoostingClassifier(max_iter=5)
         return float(model.fit(features, labels).score(features, labels))
 
     alone = learn()
-    thread = threading.Thread(target=lambda: [session.run(x) for _ in range(20)])
+    thread = threading.Thread(target=lambda: [session.run(x) for _ in range(10)])
     thread.start()
     assert learn() == alone
     thread.join()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import TINY
 
 import renga
-from conftest import TINY
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import stripes
 
 import renga
-from conftest import stripes
 
 RECIPE = {"epochs": 2, "batch": 32, "seed": 3}
 

@@ -48,7 +48,7 @@ def _open() -> tuple[ctypes.CDLL, str]:
         "the Renga library could not be loaded: "
         + "; ".join(failures)
         + ". It needs libomp5 and liblapacke (Debian packages of these names); "
-        "RENGA_LIBRARY may name another librenga.so."
+        "RENGA_LIBRARY may name another librenga.so; in a source tree `make build` makes one."
     )
 
 
