@@ -36,10 +36,10 @@ private final class OrthonormalBasis {
         var stream = stream
         for vector in 0..<count {
             draw(vector, length, &stream)
-            // The second pass removes what rounding left in the first ("twice is enough").
-            for _ in 0..<2 {
-                for earlier in 0..<vector { removeComponent(earlier, from: vector) }
-            }
+            // One pass leaves an error of the rounding times the loss of length: far below f32 unless the vector almost vanished.
+            let drawn = dot(vector, vector)
+            removeComponents(of: vector)
+            if dot(vector, vector) < 1e-6 * drawn { removeComponents(of: vector) }
             normalise(vector)
         }
     }
@@ -56,11 +56,14 @@ private final class OrthonormalBasis {
         }
     }
 
-    private func removeComponent(_ a: Int, from b: Int) {
-        let component = dot(a, b)
-        let source = storage + a * groups
-        let target = storage + b * groups
-        for group in 0..<groups { target[group] -= component * source[group] }
+    /// Removes from a vector what it has of the earlier ones (modified Gram-Schmidt).
+    private func removeComponents(of vector: Int) {
+        let target = storage + vector * groups
+        for earlier in 0..<vector {
+            let component = dot(earlier, vector)
+            let source = storage + earlier * groups
+            for group in 0..<groups { target[group] -= component * source[group] }
+        }
     }
 
     private func normalise(_ vector: Int) {

@@ -11,7 +11,7 @@ public enum InitialValues: Sendable, Equatable {
     /// Normal with variance 2 / fan-out (He et al. 2015); fan-out is R S K, or K.
     case heFanOut
     /// Orthonormal rows or columns (the fewer) of the fan-in x K matrix, times a gain (Saxe et al. 2013).
-    /// Takes 4 min(m, n)^2 max(m, n) operations for an m x n matrix.
+    /// Takes 2 min(m, n)^2 max(m, n) multiply-adds for an m x n matrix.
     case orthogonal(gain: Double)
     /// Uniform within ± 1 / sqrt(fan-in), PyTorch's default; a bias takes the fan-in of its weight.
     case uniformFanIn
@@ -88,7 +88,7 @@ extension Initialization {
         let stream = RandomStream(
             seed: seed, purpose: .initialisation, stream: RandomStream.stream(named: fullName))
         switch overrides[fullName] ?? rule(for: spec) {
-        case .constant(let value): tensor.fill { value }
+        case .constant(let value): tensor.fill(value)
         case .heFanIn: tensor.fillNormal(deviation: (2 / Double(fanIn)).squareRoot(), stream)
         case .heFanOut:
             let fanOut = weight.dimensions.enumerated()
@@ -116,19 +116,21 @@ extension Initialization {
 }
 
 extension Tensor {
-    fileprivate mutating func fill(_ next: () -> Float) {
-        withUnsafeMutableValues { dst in
-            for index in dst.indices { dst[index] = next() }
-        }
+    fileprivate mutating func fill(_ value: Float) {
+        withUnsafeMutableValues { $0.update(repeating: value) }
     }
 
     fileprivate mutating func fillNormal(deviation: Double, _ stream: RandomStream) {
         var stream = stream
-        fill { Float(deviation * stream.normal()) }
+        withUnsafeMutableValues { dst in
+            for index in dst.indices { dst[index] = Float(deviation * stream.normal()) }
+        }
     }
 
     fileprivate mutating func fillUniform(limit: Double, _ stream: RandomStream) {
         var stream = stream
-        fill { Float(limit * (2 * stream.openUniform() - 1)) }
+        withUnsafeMutableValues { dst in
+            for index in dst.indices { dst[index] = Float(limit * (2 * stream.openUniform() - 1)) }
+        }
     }
 }
