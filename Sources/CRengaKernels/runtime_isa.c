@@ -34,15 +34,13 @@ int rk_isa_supported(rk_isa isa) {
   }
 }
 
-static rk_isa choose(void) {
-  rk_isa best = RK_ISA_GENERIC;
+rk_isa rk_isa_lowered(const char *wish) {
+  int best = RK_ISA_GENERIC;
   for (int isa = RK_ISA_GENERIC; isa < ISA_COUNT; isa++)
-    if (rk_isa_supported((rk_isa)isa)) best = (rk_isa)isa;
-  const char *wish = getenv("RENGA_ISA");
-  if (wish == NULL) return best;
-  for (int isa = 0; isa < (int)best; isa++)
+    if (rk_isa_supported((rk_isa)isa)) best = isa;
+  for (int isa = 0; wish != NULL && isa < best; isa++)
     if (strcmp(wish, names[isa]) == 0) return (rk_isa)isa;
-  return best;
+  return (rk_isa)best;
 }
 
 rk_isa rk_isa_best(void) {
@@ -50,7 +48,7 @@ rk_isa rk_isa_best(void) {
   static _Atomic int known;
   int isa = atomic_load_explicit(&known, memory_order_relaxed) - 1;
   if (isa < 0) {
-    isa = (int)choose();
+    isa = (int)rk_isa_lowered(getenv("RENGA_ISA"));
     atomic_store_explicit(&known, isa + 1, memory_order_relaxed);
   }
   return (rk_isa)isa;

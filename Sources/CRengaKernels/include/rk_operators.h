@@ -3,7 +3,8 @@
  *
  * Maps are [N,H,W,C] with C fastest; `rows` = N H W counts pixels. `isa` picks the kernel table (the reference twin included).
  * `accumulate` non-zero adds to the destination gradient instead of overwriting it. Unless said otherwise, in-place (src == dst) is fine,
- * any other overlap is not. All results are the same bits for any team size. */
+ * any other overlap is not. All results are the same bits for any team size; those of two sets differ by rounding.
+ * A ReLU lets NaN through. */
 #ifndef RK_OPERATORS_H
 #define RK_OPERATORS_H
 #include "rk_convolution.h"
@@ -28,6 +29,7 @@ typedef struct rk_batch_norm_train_args {
   float *dst;
   float *scratch; /* rk_batch_norm_scratch(rows, c) floats */
 } rk_batch_norm_train_args;
+/* Also of the backward passes of batch norm and PReLU. About 3/16 of the map's floats at most, and no less than 3 C. */
 size_t rk_batch_norm_scratch(int64_t rows, int64_t c);
 void rk_batch_norm_train(const void *args, const rk_team *team);
 
@@ -81,8 +83,8 @@ typedef struct rk_pool_args {
   const float *src;
   float *dst;
 } rk_pool_args;
-void rk_max_pool(const void *args, const rk_team *team); /* NaN in a window gives NaN */
-void rk_average_pool(const void *args, const rk_team *team);
+void rk_max_pool(const void *args, const rk_team *team); /* NaN in a window gives NaN; a window without a pixel -inf */
+void rk_average_pool(const void *args, const rk_team *team); /* a window without a pixel gives 0 */
 typedef struct rk_pool_backward_args {
   rk_isa isa;
   rk_pool_shape shape;
@@ -168,14 +170,15 @@ typedef struct rk_dropout_args {
   int64_t count;
   float rate; /* in [0, 1) */
   const uint64_t *key, *counter; /* read when the step runs: the trainer advances them */
-  uint64_t stream;               /* tells this layer from others */
+  uint64_t stream;               /* tells this layer from others: 0, 1, …
+                                  * Element i is decided by word i % 4 of rk_philox(key, i / 4, counter ^ stream rotated left by 48). */
   const float *src;
   int32_t accumulate;
   float *dst;
 } rk_dropout_args;
 void rk_dropout(const void *args, const rk_team *team);
 
-/* Softmax over C for each row, shifted by the maximum. */
+/* Softmax over C for each row, shifted by the maximum. A NaN makes its whole row NaN. */
 typedef struct rk_softmax_args {
   rk_isa isa;
   int64_t rows, c;

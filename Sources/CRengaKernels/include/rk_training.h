@@ -17,10 +17,10 @@ typedef struct rk_cross_entropy_args {
   const float *logits;   /* [rows,C] */
   const int32_t *labels; /* [rows] */
   float smoothing;       /* in [0, 1) */
-  float *dlogits;        /* [rows,C] gradient of the mean loss, or NULL */
-  double *loss;          /* one value, overwritten: mean over valid rows */
+  float *dlogits;        /* [rows,C] gradient of the mean loss, or NULL; may be logits */
+  double *loss;          /* one value, overwritten: mean over valid rows, 0 without any */
   int64_t *correct, *invalid; /* one value each, overwritten */
-  float *scratch;        /* rk_cross_entropy_scratch(rows) floats */
+  float *scratch;        /* rk_cross_entropy_scratch(rows) floats, aligned to 8 bytes */
 } rk_cross_entropy_args;
 size_t rk_cross_entropy_scratch(int64_t rows);
 void rk_cross_entropy(const void *args, const rk_team *team);
@@ -38,7 +38,7 @@ typedef struct rk_sgd_args {
   const rk_parameter_range *ranges;
   int64_t range_count;
   const float *gradient;
-  float *parameter, *velocity;
+  float *parameter, *velocity; /* velocity NULL: without momentum */
   const float *rate; /* read when the step runs */
   const float *gradient_scale; /* NULL = 1; read when the step runs (clipping) */
   float momentum;
