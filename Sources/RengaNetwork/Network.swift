@@ -144,8 +144,22 @@ extension Network {
     public func value(ofNode index: Int) -> ValueID { structure.value(ofNode: index) }
 
     /// Shapes of all values (inputs first) for a batch of `n`, at the network's own image size or at `h` x `w`.
+    /// Errors: `shapeMismatch` where a layer cannot take that size, or would need parameters of other dimensions than it has.
     public func shapes(n: Int, h: Int? = nil, w: Int? = nil) throws(RengaError) -> [Shape] {
-        try structure.shapes(n: n, h: h, w: w)
+        let shapes = try structure.shapes(n: n, h: h, w: w)
+        guard h != nil || w != nil else { return shapes }
+        for index in nodes.indices {
+            for (name, spec) in try parameterSpecs(ofNode: index, shapes: shapes) {
+                let present = parameters[name]?.tensor.dimensions ?? []
+                guard present == spec.dimensions else {
+                    throw RengaError(
+                        .shapeMismatch,
+                        "layer '\(nodes[index].name)' (\(nodes[index].op.name)): images of \(shapes[0].h)x\(shapes[0].w) need "
+                            + "parameter '\(name)' as \(spec.dimensions), the network has \(present)")
+                }
+            }
+        }
+        return shapes
     }
 
     /// The parameter names of a node, in the operator's order, with their specifications.

@@ -57,6 +57,7 @@ public struct NetworkSummary: Sendable {
 
     /// Summarises a network for a batch of `n` at its own image size, or at `h` x `w`.
     public init(_ network: Network, n: Int = 1, h: Int? = nil, w: Int? = nil) throws(RengaError) {
+        _ = try network.shapes(n: n, h: h, w: w)
         try self.init(NetworkDescription(network), n: n, h: h, w: w)
     }
 

@@ -126,6 +126,20 @@ final class NetworkTests: XCTestCase {
         assertFails(.invalidArgument) { try Tensor(dimensions: [.max, .max]) }
     }
 
+    /// A flattened map ties the weights to the image size; a pooled one does not.
+    func testOtherImageSizes() throws {
+        var builder = NetworkBuilder()
+        let input = try builder.addInput(h: 4, w: 4, c: 2)
+        let value = try builder.add(Linear(channels: 3), name: "fc", builder.add(Flatten(), input))
+        let tied = try builder.build(outputs: [value])
+        XCTAssertNoThrow(try tied.shapes(n: 5, h: 4, w: 4))
+        XCTAssertNoThrow(try tied.shapes(n: 5, h: 2, w: 8))
+        assertFails(.shapeMismatch, "layer 'fc'", "5x4", "[40, 3]", "[32, 3]") { try tied.shapes(n: 1, h: 5) }
+        assertFails(.shapeMismatch, "fc.weight") { try NetworkSummary(tied, h: 8, w: 8) }
+        let free = try small().build(outputs: [5])
+        XCTAssertEqual(try free.shapes(n: 2, h: 3, w: 9)[1], Shape(n: 2, h: 3, w: 9, c: 4))
+    }
+
     func testSummary() throws {
         let summary = try NetworkSummary(small().build(outputs: [5]), n: 2)
         XCTAssertEqual(summary.parameters, 9 * 3 * 4 + 4 + 4 * 2 + 2)
