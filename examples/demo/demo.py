@@ -47,8 +47,18 @@ class Outcome:
     file: Path
 
 
-def train(options: argparse.Namespace, recorder: Recorder) -> tuple[renga.Trainer, renga.Dataset, int]:
-    """Trains with a live line; returns the trainer, the test set and how many images it learnt from."""
+@dataclass
+class Run:
+    """A finished training."""
+
+    trainer: renga.Trainer
+    test: renga.Dataset
+    images: int
+    seconds: float  #: wall clock of `fit`, the tests after its epochs included
+
+
+def train(options: argparse.Namespace, recorder: Recorder) -> Run:
+    """Trains with a live line."""
     training, test = (renga.open_part("fashion-mnist", part) for part in ("train", "test"))
     training = training.take(0, min(options.limit, len(training)))
     network = renga.Network.create("resnet", seed=SEED, **ARCHITECTURE)
@@ -62,26 +72,28 @@ def train(options: argparse.Namespace, recorder: Recorder) -> tuple[renga.Traine
     trainer = renga.Trainer(network, "fast", seed=SEED, **overrides)
     with ProgressLine(sys.stdout, log=True) as line:
         recorder.forward_to(line)
+        begin = time.perf_counter()
         trainer.fit(training, test, progress=recorder)
-    return trainer, test, len(training)
+        seconds = time.perf_counter() - begin
+    return Run(trainer, test, len(training), seconds)
 
 
-def measure(trainer: renga.Trainer, test: renga.Dataset, file: Path, images: int) -> Outcome:
+def measure(run: Run, file: Path) -> Outcome:
     """Saves the network, loads it again, and measures what was loaded."""
-    history, train_peak = trainer.history, peak_resident_bytes()
-    trainer.network().save(file)
+    train_peak = peak_resident_bytes()
+    run.trainer.network().save(file)
     network = renga.Network.load(file)
     one, session = time_inference(network, batch=1, runs=300)
     session.close()
     many, session = time_inference(network, batch=64, runs=60)
     session.close()
     return Outcome(
-        renga.evaluate(network, test),
-        float(history["train_seconds"]),
-        len(history["epochs"]),
-        images,
+        renga.evaluate(network, run.test),
+        run.seconds,
+        len(run.trainer.history["epochs"]),
+        run.images,
         network.info,
-        trainer.memory.total,
+        run.trainer.memory.total,
         train_peak,
         one,
         many,
@@ -172,7 +184,7 @@ def costs(outcome: Outcome, size: int) -> list[tuple[str, str, str]]:
         (
             "Training time",
             seconds_text(outcome.seconds),
-            f"wall clock of {outcome.epochs} epochs of {outcome.images:,} images, with a test after each",
+            f"wall clock of {outcome.epochs} epochs of {outcome.images:,} images, the test after each included",
         ),
         (
             "Latency, batch 1",
@@ -213,15 +225,15 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
 
     recorder = Recorder()
-    trainer, test, images = train(options, recorder)
-    outcome = measure(trainer, test, folder / "fashion-mnist.safetensors", images)
+    run = train(options, recorder)
+    outcome = measure(run, folder / "fashion-mnist.safetensors")
     print(
         f"Test accuracy {percent_text(outcome.evaluation.accuracy, 2)}, trained in {seconds_text(outcome.seconds)}; "
         f"one image takes {outcome.one.median_ms:.2f} ms.\n"
     )
     transcript = from_c(folder, outcome.file)
     print(transcript)
-    report(outcome, recorder, test, transcript).write(folder / "report.html")
+    report(outcome, recorder, run.test, transcript).write(folder / "report.html")
     print(f"\nThe network is {os.path.relpath(outcome.file)}, the report {os.path.relpath(folder / 'report.html')}.")
     return 0
 
