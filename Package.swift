@@ -5,54 +5,67 @@ import PackageDescription
 
 /// `-fopenmp` cannot come from pkg-config or a module map; the kernels choose their instruction set at run time, so nothing here names one.
 let kernelFlags: [CSetting] = [
-  .unsafeFlags(["-fopenmp", "-O3", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"])
+    .unsafeFlags(["-fopenmp", "-O3", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"])
 ]
 
 /// The Swift runtime goes into `librenga.so` in release builds only: test bundles need the dynamic one.
 let libraryFlags: [LinkerSetting] = [
-  .unsafeFlags(
-    [
-      "-static-stdlib", "-Xlinker", "-z", "-Xlinker", "nodelete", "-Xlinker", "-soname", "-Xlinker", "librenga.so.0",
-      "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/RengaC/renga.map",
-    ], .when(configuration: .release))
+    .unsafeFlags(
+        [
+            "-static-stdlib", "-Xlinker", "-z", "-Xlinker", "nodelete", "-Xlinker", "-soname", "-Xlinker",
+            "librenga.so.0",
+            "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/RengaC/renga.map",
+        ], .when(configuration: .release))
 ]
 
 let package = Package(
-  name: "renga",
-  products: [
-    .library(name: "renga", type: .dynamic, targets: ["RengaC"]),
-    .library(name: "Renga", targets: ["Renga"]),
-  ],
-  targets: [
-    .systemLibrary(name: "CRengaAPI", path: "include"),
-    .systemLibrary(name: "CLAPACKE", pkgConfig: "lapacke", providers: [.apt(["liblapacke-dev"])]),
-    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .target(name: "CRengaKernels", cSettings: kernelFlags, linkerSettings: [.linkedLibrary("omp5"), .linkedLibrary("m")]),
-    .target(name: "RengaNetwork"),
+    name: "renga",
+    products: [
+        .library(name: "renga", type: .dynamic, targets: ["RengaC"]),
+        .library(name: "Renga", targets: ["Renga"]),
+    ],
+    targets: [
+        .systemLibrary(name: "CRengaAPI", path: "include"),
+        .systemLibrary(name: "CLAPACKE", pkgConfig: "lapacke", providers: [.apt(["liblapacke-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(
+            name: "CRengaKernels", cSettings: kernelFlags,
+            linkerSettings: [.linkedLibrary("omp5"), .linkedLibrary("m")]),
+        .target(name: "RengaNetwork"),
 
-    .target(name: "RengaArchitectures", dependencies: ["RengaNetwork"]),
-    .target(name: "RengaRewrites", dependencies: ["RengaNetwork"]),
-    .target(name: "RengaLinearAlgebra", dependencies: ["RengaNetwork", "CLAPACKE"]),
-    .target(name: "RengaData", dependencies: ["RengaNetwork", "RengaFormats", "CRengaKernels", "CZlib"]),
-    .target(name: "RengaFormats", dependencies: ["RengaNetwork"]),
+        .target(name: "RengaArchitectures", dependencies: ["RengaNetwork"]),
+        .target(name: "RengaRewrites", dependencies: ["RengaNetwork"]),
+        .target(name: "RengaLinearAlgebra", dependencies: ["RengaNetwork", "CLAPACKE"]),
+        .target(name: "RengaData", dependencies: ["RengaNetwork", "RengaFormats", "CRengaKernels", "CZlib"]),
+        .target(name: "RengaFormats", dependencies: ["RengaNetwork"]),
 
-    .target(name: "RengaExecution", dependencies: ["RengaNetwork", "RengaRewrites", "CRengaKernels"]),
-    .target(name: "RengaTraining", dependencies: ["RengaExecution", "RengaData", "RengaFormats", "RengaLinearAlgebra", "CRengaKernels"]),
+        .target(name: "RengaExecution", dependencies: ["RengaNetwork", "RengaRewrites", "CRengaKernels"]),
+        .target(
+            name: "RengaTraining",
+            dependencies: ["RengaExecution", "RengaData", "RengaFormats", "RengaLinearAlgebra", "CRengaKernels"]),
 
-    .target(name: "Renga", dependencies: ["RengaNetwork", "RengaArchitectures", "RengaRewrites", "RengaData", "RengaFormats", "RengaExecution", "RengaTraining", "CRengaKernels"]),
-    .target(name: "RengaC", dependencies: ["Renga", "CRengaAPI", "CRengaKernels"], exclude: ["renga.map"], linkerSettings: libraryFlags),
+        .target(
+            name: "Renga",
+            dependencies: [
+                "RengaNetwork", "RengaArchitectures", "RengaRewrites", "RengaData", "RengaFormats", "RengaExecution",
+                "RengaTraining", "CRengaKernels",
+            ]),
+        .target(
+            name: "RengaC", dependencies: ["Renga", "CRengaAPI", "CRengaKernels"], exclude: ["renga.map"],
+            linkerSettings: libraryFlags),
 
-    .target(name: "TestSupport", dependencies: ["RengaNetwork"], path: "Tests/TestSupport"),
-    .testTarget(name: "KernelTests", dependencies: ["CRengaKernels"]),
-    .testTarget(name: "RengaNetworkTests", dependencies: ["RengaNetwork", "TestSupport"]),
-    .testTarget(name: "RengaCTests", dependencies: ["RengaNetwork", "CRengaAPI", "CRengaKernels"]),
-    .testTarget(name: "RengaArchitecturesTests", dependencies: ["RengaArchitectures", "TestSupport"]),
-    .testTarget(name: "RengaRewritesTests", dependencies: ["RengaRewrites", "RengaArchitectures", "TestSupport"]),
-    .testTarget(name: "RengaLinearAlgebraTests", dependencies: ["RengaLinearAlgebra", "TestSupport"]),
-    .testTarget(name: "RengaDataTests", dependencies: ["RengaData", "CZlib", "TestSupport"]),
-    .testTarget(name: "RengaFormatsTests", dependencies: ["RengaFormats", "RengaArchitectures", "TestSupport"]),
-    .testTarget(name: "RengaExecutionTests", dependencies: ["RengaExecution", "RengaArchitectures", "TestSupport"]),
-    .testTarget(name: "RengaTrainingTests", dependencies: ["RengaTraining", "RengaArchitectures", "TestSupport"]),
-  ],
-  cLanguageStandard: .gnu11
+        .target(name: "TestSupport", dependencies: ["RengaNetwork"], path: "Tests/TestSupport"),
+        .testTarget(name: "KernelTests", dependencies: ["CRengaKernels"]),
+        .testTarget(name: "RengaNetworkTests", dependencies: ["RengaNetwork", "TestSupport"]),
+        .testTarget(name: "RengaCTests", dependencies: ["RengaNetwork", "CRengaAPI", "CRengaKernels"]),
+        .testTarget(name: "RengaArchitecturesTests", dependencies: ["RengaArchitectures", "TestSupport"]),
+        .testTarget(name: "RengaRewritesTests", dependencies: ["RengaRewrites", "RengaArchitectures", "TestSupport"]),
+        .testTarget(name: "RengaLinearAlgebraTests", dependencies: ["RengaLinearAlgebra", "TestSupport"]),
+        .testTarget(name: "RengaDataTests", dependencies: ["RengaData", "CZlib", "TestSupport"]),
+        .testTarget(name: "RengaFormatsTests", dependencies: ["RengaFormats", "RengaArchitectures", "TestSupport"]),
+        .testTarget(
+            name: "RengaExecutionTests", dependencies: ["RengaExecution", "RengaArchitectures", "TestSupport"]),
+        .testTarget(name: "RengaTrainingTests", dependencies: ["RengaTraining", "RengaArchitectures", "TestSupport"]),
+    ],
+    cLanguageStandard: .gnu11
 )

@@ -1,6 +1,6 @@
 """`make demo`: trains a small residual network on Fashion-MNIST, runs it from C, and writes the report.
 
-Usage: demo.py [--out FOLDER] [--epochs N] [--limit N]. Leaves FOLDER/fashion-mnist.safetensors and FOLDER/report.html.
+Usage: demo.py [--out FOLDER] [--epochs N] [--limit N]. Leaves fashion-mnist.safetensors and report.html in FOLDER.
 Not here: building the library and installing the package (Makefile), and the report's form (renga.report).
 """
 
@@ -22,6 +22,7 @@ import renga
 from renga._options import OptionValue, options_text
 from renga._progress import ProgressLine
 from renga._words import bytes_text, percent_text, seconds_text
+from renga.dataset import FASHION_MNIST_FOLDER
 from renga.measure import Timing, peak_resident_bytes, time_inference
 from renga.report import Recorder, Sample, TrainingReport, machine
 
@@ -59,8 +60,10 @@ class Run:
 
 def train(options: argparse.Namespace, recorder: Recorder) -> Run:
     """Trains with a live line."""
-    training, test = (renga.open_part("fashion-mnist", part) for part in ("train", "test"))
-    training = training.take(0, min(options.limit, len(training)))
+    training, test = (
+        everything.take(0, min(options.limit, len(everything)))
+        for everything in (renga.open_part("fashion-mnist", part) for part in ("train", "test"))
+    )
     network = renga.Network.create("resnet", seed=SEED, **ARCHITECTURE)
     info = network.info
     print(
@@ -123,13 +126,15 @@ def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def from_c(folder: Path, file: Path) -> str:
-    """Compiles examples/c/classify.c against the built library, classifies test images; returns what it printed."""
-    library = ROOT / ".build" / "release"
-    program = folder / "classify"
+    """Compiles examples/c/classify.c against the library, classifies test images; returns what it printed."""
+    program, library = folder / "classify", folder / "librenga.so.0"  # the name that the program will look for
+    library.unlink(missing_ok=True)
+    library.symlink_to(Path(renga.runtime_info()["library"]).resolve())
     source = ROOT / "examples" / "c" / "classify.c"
-    flags = ["-std=c99", "-O2", f"-I{ROOT / 'include'}", f"-L{library}", "-lrenga", f"-Wl,-rpath,{library}", "-lm"]
+    flags = ["-std=c99", "-O2", f"-I{ROOT / 'include'}", str(library), "-Wl,-rpath,$ORIGIN"]
     subprocess.run([os.environ.get("CC", "cc"), str(source), "-o", str(program), *flags], check=True)
-    command = [str(program), str(file), renga.dataset.FASHION_MNIST_FOLDER, str(IMAGES_FROM_C)]
+    data = [f"{FASHION_MNIST_FOLDER}/t10k-{part}-ubyte.gz" for part in ("images-idx3", "labels-idx1")]
+    command = [str(program), str(file), *data, str(IMAGES_FROM_C)]
     ended = subprocess.run(command, check=True, capture_output=True, text=True)
     shown = " ".join([f"{folder.name}/classify", f"{folder.name}/{file.name}", *command[2:]])
     return f"$ {shown}\n{ended.stdout.rstrip()}"
@@ -219,7 +224,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "demo", metavar="FOLDER")
     parser.add_argument("--epochs", type=int, default=0, metavar="N", help="default: the recipe's")
-    parser.add_argument("--limit", type=int, default=60000, metavar="N", help="images to train on")
+    parser.add_argument("--limit", type=int, default=60000, metavar="N", help="images of each part to use")
     options = parser.parse_args()
     folder: Path = options.out
     folder.mkdir(parents=True, exist_ok=True)

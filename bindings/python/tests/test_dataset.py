@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import stripes
+from PIL import Image
 
 import renga
-from renga.dataset import FASHION_MNIST_FOLDER
 
 
 def test_arrays_go_in_and_come_out() -> None:
@@ -95,11 +95,10 @@ def test_an_npz(npz: Path, tmp_path: Path) -> None:
 
 
 def write_images(folder: Path, per_class: int) -> None:
-    image_module = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     images, labels = stripes(3 * per_class)
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         (folder / "rgb"[label]).mkdir(parents=True, exist_ok=True)
-        image_module.fromarray(image).save(folder / "rgb"[label] / f"{i:03}.png")
+        Image.fromarray(image).save(folder / "rgb"[label] / f"{i:03}.png")
 
 
 def test_folders_of_images(tmp_path: Path) -> None:
@@ -128,7 +127,6 @@ def test_what_is_no_set_is_refused(tmp_path: Path) -> None:
         renga.open_part(tmp_path, "all")
 
 
-@pytest.mark.skipif(not Path(FASHION_MNIST_FOLDER).is_dir(), reason="dataset-fashion-mnist is not installed")
 def test_fashion_mnist() -> None:
     data = renga.open_part("fashion-mnist", "test")
     assert data.shape == (10000, 28, 28, 1) and data.classes == 10

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import TINY
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 import renga
 from renga._errors import error_of
@@ -161,7 +162,6 @@ def test_runtime_info() -> None:
 
 def test_beside_scikit_learn(network: renga.Network) -> None:
     """Two OpenMP runtimes in one process, in turn and at once."""
-    linear_model = pytest.importorskip("sklearn.ensemble", reason="scikit-learn is not installed")
     random = np.random.default_rng(0)
     session = renga.Session(network, batch=32, threads=2)
     x = random.standard_normal((32, 8, 8, 3), dtype=np.float32)
@@ -169,7 +169,7 @@ def test_beside_scikit_learn(network: renga.Network) -> None:
     features, labels = random.standard_normal((200, 4)), np.arange(200) % 2
 
     def learn() -> float:
-        model = linear_model.HistGradientBoostingClassifier(max_iter=5)
+        model = HistGradientBoostingClassifier(max_iter=5)
         return float(model.fit(features, labels).score(features, labels))
 
     alone = learn()

@@ -15,8 +15,6 @@ HEADER = Path(__file__).resolve().parents[3] / "include" / "renga.h"
 
 @pytest.fixture(scope="module")
 def header() -> str:
-    if not HEADER.is_file():
-        pytest.skip("include/renga.h is not here: these tests need the source tree")
     return re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.S)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from renga import Progress
 from renga.report import Recorder, Sample, TrainingReport, machine
@@ -25,9 +26,8 @@ def progress(epoch: int, batch: int, loss: float, accuracy: float, **more: objec
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pictures_decode_to_the_same_pixels(channels: int) -> None:
-    image_module = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, channels), dtype=np.uint8)
-    decoded = np.asarray(image_module.open(io.BytesIO(png(pixels)))).reshape(pixels.shape)
+    decoded = np.asarray(Image.open(io.BytesIO(png(pixels)))).reshape(pixels.shape)
     assert np.array_equal(decoded, pixels)
 
 

@@ -39,7 +39,7 @@ class Interrupts:
         """Raises what waits, if anything does."""
         waiting, self._pending = self._pending, None
         if waiting is not None:
-            raise waiting
+            raise waiting from waiting.__cause__  # not "during handling of Cancelled": that is only how it stopped
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         try:

@@ -90,7 +90,11 @@ def make_parser() -> argparse.ArgumentParser:
         "--recipe", metavar="NAME", help="a preset, with options after it: fast,batch=64 (default: the library's)"
     )
     one.add_argument("--limit", type=positive, metavar="N", help="train on the first N images only")
-    one.add_argument("--resume", action="store_true", help="go on from FILE.checkpoint, which an interrupted run left")
+    one.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from FILE.checkpoint, which an interrupted run left (with its network and recipe)",
+    )
     _seed(one)
 
     one = command("eval", evaluate, "accuracy and confusion matrix over a set's test part")

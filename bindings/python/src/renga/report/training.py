@@ -50,7 +50,11 @@ class TrainingReport:
         page.add(tiles(self.headline))
         page.columns(
             ("Loss", self._loss_chart(), "Cross-entropy on the training images, while they were learned from."),
-            ("Accuracy", self._accuracy_chart(), "Share of right answers; training images are augmented, test images never trained on."),
+            (
+                "Accuracy",
+                self._accuracy_chart(),
+                "Share of right answers. Training images are augmented; test images stay unseen.",
+            ),
         )
         mistakes = int(self.confusion.sum() - np.trace(self.confusion))
         total = int(self.confusion.sum())
