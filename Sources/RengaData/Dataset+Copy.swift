@@ -6,15 +6,12 @@ extension Dataset {
     /// Copies all images as f32 `[N,H,W,C]`: u8 as 0 … 255, f32 as they are. `dst` holds `shape.count` elements.
     public func copyImages(to dst: UnsafeMutablePointer<Float>) {
         withImages { images in
-            let args = rk_image_import_args(
+            var arguments = rk_image_import_args(
                 n: Int64(shape.n), h: Int64(shape.h), w: Int64(shape.w), c: Int64(shape.c), src: images.baseAddress,
-                element: rk_element(rawValue: UInt32(element.rawValue)),
-                layout: rk_layout(rawValue: UInt32(layout.rawValue)), mean: nil, scale: nil, dst: dst)
+                element: element.kernelCode, layout: layout.kernelCode, mean: nil, scale: nil, dst: dst)
             // A team of one: the calling thread.
-            let team = rk_team(tid: 0, nth: 1, barrier: nil)
-            withUnsafePointer(to: args) { args in
-                withUnsafePointer(to: team) { team in rk_image_import(args, team) }
-            }
+            var alone = rk_team(tid: 0, nth: 1, barrier: nil)
+            rk_image_import(&arguments, &alone)
         }
     }
 }

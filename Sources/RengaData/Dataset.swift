@@ -1,6 +1,5 @@
 // Dataset.swift: labelled images in memory, checked once so that nothing behind it has to check again.
 // Not here: reading files (IDX, CIFAR), normalisation and augmentation, batches (BatchLoader).
-import CRengaKernels
 import RengaNetwork
 
 /// Labelled images `[N,H,W,C]` in memory: u8 or f32, NHWC or NCHW, with labels in `0 ..< classes`. Immutable; any thread may read it.
@@ -114,22 +113,6 @@ public final class Dataset: @unchecked Sendable {
     /// The name of a class, nil where the set knows none.
     public func className(_ label: Int) -> String? {
         classNames.indices.contains(label) ? classNames[label] : nil
-    }
-
-    /// Writes images `range` as f32 `[N,H,W,C]` to `dst`, which has room for them; u8 pixels as 0 … 255.
-    /// Errors: invalidArgument where the range leaves the set.
-    public func copyImages(_ range: Range<Int>, to dst: UnsafeMutablePointer<Float>) throws(RengaError) {
-        guard range.lowerBound >= 0, range.upperBound <= shape.n else {
-            throw RengaError(.invalidArgument, "images \(range) are not a part of the set's 0..<\(shape.n)")
-        }
-        withImages { images in
-            var arguments = rk_image_import_args(
-                n: Int64(range.count), h: Int64(shape.h), w: Int64(shape.w), c: Int64(shape.c),
-                src: images.baseAddress.map { $0 + range.lowerBound * imageBytes }, element: element.kernelCode,
-                layout: layout.kernelCode, mean: nil, scale: nil, dst: dst)
-            var alone = rk_team(tid: 0, nth: 1, barrier: nil)
-            rk_image_import(&arguments, &alone)
-        }
     }
 
     /// Bytes of one image.
