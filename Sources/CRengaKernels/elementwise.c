@@ -82,8 +82,12 @@ void rk_channel_copy(const void *args, const rk_team *team) {
     memset(dst + row * a->dst_c, 0, (size_t)a->dst_offset * sizeof *dst);
     memset(dst + row * a->dst_c + a->dst_c - behind, 0, (size_t)behind * sizeof *dst);
   }
-  const rk_copy_loop loop = {.rows = end - begin, .count = a->count, .src_step = a->src_c, .dst_step = a->dst_c,
-                             .src = a->src + begin * a->src_c + a->src_offset, .dst = dst + a->dst_offset,
+  const rk_copy_loop loop = {.rows = end - begin,
+                             .count = a->count,
+                             .src_step = a->src_c,
+                             .dst_step = a->dst_c,
+                             .src = a->src + begin * a->src_c + a->src_offset,
+                             .dst = dst + a->dst_offset,
                              .accumulate = a->accumulate};
   rk_loops_of(a->isa)->copy(&loop);
 }

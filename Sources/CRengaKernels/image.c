@@ -30,10 +30,8 @@ static int import_interleaved(const rk_image_import_args *a, int64_t begin, int6
   const int64_t period = rk_period(a->c), count = (end - begin) * a->c, at = begin * a->c;
   const float *center = periodic_or(a->c, a->mean, 0, mean), *factor = periodic_or(a->c, a->scale, 1, scale);
   if (period > RK_MAX_PERIOD) return 0;
-  if (a->element == RK_ELEMENT_U8)
-    loops->bytes(&(rk_bytes_loop){count, period, (const uint8_t *)a->src + at, center, factor, a->dst + at});
-  else
-    loops->affine(&(rk_affine_loop){count, period, (const float *)a->src + at, center, factor, zero, NULL, a->dst + at, 0});
+  if (a->element == RK_ELEMENT_U8) loops->bytes(&(rk_bytes_loop){count, period, (const uint8_t *)a->src + at, center, factor, a->dst + at});
+  else loops->affine(&(rk_affine_loop){count, period, (const float *)a->src + at, center, factor, zero, NULL, a->dst + at, 0});
   return 1;
 }
 

@@ -34,7 +34,7 @@ INLINE float add_lanes(vec x) {
     int64_t j = 0;                                                                                                                         \
     for (const int64_t part = WIDTH; j + WIDTH <= (length); j += WIDTH) { work; }                                                          \
     if (j < (length)) {                                                                                                                    \
-      const int64_t part = (length)-j;                                                                                                     \
+      const int64_t part = (length) - j;                                                                                                   \
       work;                                                                                                                                \
     }                                                                                                                                      \
   } while (0)
@@ -42,7 +42,7 @@ INLINE float add_lanes(vec x) {
 /* The same over a flat array beside periodic ones: at i, and j within the period. */
 #define EACH_PERIODIC(count, period, work)                                                                                                 \
   for (int64_t base = 0; base < (count); base += (period)) {                                                                               \
-    const int64_t length = (count)-base < (period) ? (count)-base : (period);                                                              \
+    const int64_t length = (count) - base < (period) ? (count) - base : (period);                                                          \
     EACH(length, const int64_t i = base + j; work);                                                                                        \
   }
 

@@ -33,11 +33,8 @@ static taps taps_in_x(const rk_pool_shape *s, int64_t ox) {
 }
 
 static rk_window window_of(const rk_pool_shape *s, taps y, taps x) {
-  return (rk_window){.count = s->c,
-                     .ny = y.last - y.first,
-                     .nx = x.last - x.first,
-                     .step_y = s->dilation_h * s->w * s->c,
-                     .step_x = s->dilation_w * s->c};
+  return (rk_window){
+      .count = s->c, .ny = y.last - y.first, .nx = x.last - x.first, .step_y = s->dilation_h * s->w * s->c, .step_x = s->dilation_w * s->c};
 }
 
 /* 1 / divisor; an average over nothing is 0. */
@@ -70,8 +67,8 @@ static void output_row(const pool_step *p, int64_t n, int64_t oy) {
 }
 
 static void pool(const rk_pool_args *a, int32_t max, const rk_team *team) {
-  const pool_step step = {.loops = rk_loops_of(a->isa), .shape = &a->shape, .src = a->src, .to = a->dst, .max = max,
-                          .count_include_pad = a->count_include_pad};
+  const pool_step step = {
+      .loops = rk_loops_of(a->isa), .shape = &a->shape, .src = a->src, .to = a->dst, .max = max, .count_include_pad = a->count_include_pad};
   int64_t begin, end;
   rk_share(a->shape.n * a->shape.oh, team, &begin, &end);
   for (int64_t row = begin; row < end; row++) output_row(&step, row / a->shape.oh, row % a->shape.oh);
@@ -112,7 +109,12 @@ static void gradient_row(const pool_step *p, int64_t n, int64_t oy, int64_t top,
  * threads' rows are looked at twice, and every sum has the same order on any team. */
 static void pool_backward(const rk_pool_backward_args *a, int32_t max, const rk_team *team) {
   const rk_pool_shape *s = &a->shape;
-  const pool_step step = {.loops = rk_loops_of(a->isa), .shape = s, .src = a->src, .ddst = a->ddst, .to = a->dsrc, .max = max,
+  const pool_step step = {.loops = rk_loops_of(a->isa),
+                          .shape = s,
+                          .src = a->src,
+                          .ddst = a->ddst,
+                          .to = a->dsrc,
+                          .max = max,
                           .count_include_pad = a->count_include_pad};
   int64_t begin, end;
   rk_share(s->n * s->h, team, &begin, &end);

@@ -22,15 +22,18 @@ const char *rk_compiler(void) { return __VERSION__ ", " OPTIMIZED ", OpenMP " TE
 int rk_isa_supported(rk_isa isa) {
   switch (isa) {
   case RK_ISA_REFERENCE:
-  case RK_ISA_GENERIC: return 1;
+  case RK_ISA_GENERIC:
+    return 1;
 #if defined(__x86_64__)
   /* These ask the operating system too (XGETBV): a processor whose kernel does not save the registers counts as without. */
-  case RK_ISA_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  case RK_ISA_AVX2:
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   case RK_ISA_AVX512:
     return rk_isa_supported(RK_ISA_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 #endif
-  default: return 0;
+  default:
+    return 0;
   }
 }
 

@@ -20,9 +20,9 @@ extern "C" {
 typedef struct rk_batch_norm_train_args {
   rk_isa isa;
   int64_t rows, c;
-  const float *src, *gamma, *beta; /* gamma, beta [C]; NULL = 1, 0 */
-  const float *add;                /* [rows,C] or NULL: a residual joined before the activation */
-  float *mean, *rstd;              /* [C], written: kept for backward */
+  const float *src, *gamma, *beta;   /* gamma, beta [C]; NULL = 1, 0 */
+  const float *add;                  /* [rows,C] or NULL: a residual joined before the activation */
+  float *mean, *rstd;                /* [C], written: kept for backward */
   float *running_mean, *running_var; /* [C], updated in place; NULL = leave */
   float epsilon, momentum;
   int32_t relu;
@@ -61,10 +61,10 @@ typedef struct rk_batch_norm_backward_args {
   const float *gamma, *mean, *rstd;
   int32_t relu, frozen_stats;
   int32_t accumulate_dsrc, accumulate_dadd;
-  float *dsrc;          /* [rows,C], NULL = not wanted; may be ddst */
-  float *dadd;          /* [rows,C], NULL = not wanted; may be ddst if dsrc is not */
+  float *dsrc;           /* [rows,C], NULL = not wanted; may be ddst */
+  float *dadd;           /* [rows,C], NULL = not wanted; may be ddst if dsrc is not */
   float *dgamma, *dbeta; /* [C], overwritten; NULL = not wanted */
-  float *scratch;       /* rk_batch_norm_scratch(rows, c) floats */
+  float *scratch;        /* rk_batch_norm_scratch(rows, c) floats */
 } rk_batch_norm_backward_args;
 void rk_batch_norm_backward(const void *args, const rk_team *team);
 
@@ -83,7 +83,7 @@ typedef struct rk_pool_args {
   const float *src;
   float *dst;
 } rk_pool_args;
-void rk_max_pool(const void *args, const rk_team *team); /* NaN in a window gives NaN; a window without a pixel -inf */
+void rk_max_pool(const void *args, const rk_team *team);     /* NaN in a window gives NaN; a window without a pixel -inf */
 void rk_average_pool(const void *args, const rk_team *team); /* a window without a pixel gives 0 */
 typedef struct rk_pool_backward_args {
   rk_isa isa;
@@ -147,8 +147,8 @@ typedef struct rk_prelu_backward_args {
   int64_t rows, c;
   const float *src, *slope, *ddst;
   int32_t accumulate;
-  float *dsrc;   /* NULL = not wanted */
-  float *dslope; /* [C], overwritten; NULL = not wanted */
+  float *dsrc;    /* NULL = not wanted */
+  float *dslope;  /* [C], overwritten; NULL = not wanted */
   float *scratch; /* rk_batch_norm_scratch(rows, c) floats */
 } rk_prelu_backward_args;
 void rk_prelu_backward(const void *args, const rk_team *team);
@@ -168,7 +168,7 @@ void rk_channel_copy(const void *args, const rk_team *team);
  * The same (key, counter) gives the same mask: backward is the same step on the gradient. */
 typedef struct rk_dropout_args {
   int64_t count;
-  float rate; /* in [0, 1) */
+  float rate;                    /* in [0, 1) */
   const uint64_t *key, *counter; /* read when the step runs: the trainer advances them */
   uint64_t stream;               /* tells this layer from others: 0, 1, …
                                   * Element i is decided by word i % 4 of rk_philox(key, i / 4, counter ^ stream rotated left by 48). */

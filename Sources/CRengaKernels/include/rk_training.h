@@ -14,22 +14,22 @@ extern "C" {
 typedef struct rk_cross_entropy_args {
   rk_isa isa;
   int64_t rows, c;
-  const float *logits;   /* [rows,C] */
-  const int32_t *labels; /* [rows] */
-  float smoothing;       /* in [0, 1) */
-  float *dlogits;        /* [rows,C] gradient of the mean loss, or NULL; may be logits */
-  double *loss;          /* one value, overwritten: mean over valid rows, 0 without any */
+  const float *logits;        /* [rows,C] */
+  const int32_t *labels;      /* [rows] */
+  float smoothing;            /* in [0, 1) */
+  float *dlogits;             /* [rows,C] gradient of the mean loss, or NULL; may be logits */
+  double *loss;               /* one value, overwritten: mean over valid rows, 0 without any */
   int64_t *correct, *invalid; /* one value each, overwritten */
-  float *scratch;        /* rk_cross_entropy_scratch(rows) floats, aligned to 8 bytes */
+  float *scratch;             /* rk_cross_entropy_scratch(rows) floats, aligned to 8 bytes */
 } rk_cross_entropy_args;
 size_t rk_cross_entropy_scratch(int64_t rows);
 void rk_cross_entropy(const void *args, const rk_team *team);
 
 /* A run of parameters that share their settings. */
 typedef struct rk_parameter_range {
-  int64_t begin, end;  /* in floats, within the blob */
-  float weight_decay;  /* of this range */
-  float rate_scale;    /* multiplies the learning rate; 0 freezes */
+  int64_t begin, end; /* in floats, within the blob */
+  float weight_decay; /* of this range */
+  float rate_scale;   /* multiplies the learning rate; 0 freezes */
 } rk_parameter_range;
 
 /* SGD as PyTorch's: g += weight_decay p; v = momentum v + g (v = g at the first step); p -= rate (nesterov ? g + momentum v : v). */
@@ -39,7 +39,7 @@ typedef struct rk_sgd_args {
   int64_t range_count;
   const float *gradient;
   float *parameter, *velocity; /* velocity NULL: without momentum */
-  const float *rate; /* read when the step runs */
+  const float *rate;           /* read when the step runs */
   const float *gradient_scale; /* NULL = 1; read when the step runs (clipping) */
   float momentum;
   int32_t nesterov;

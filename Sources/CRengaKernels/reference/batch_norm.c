@@ -31,9 +31,7 @@ void rk_reference_scale_shift(const rk_scale_shift_args *a) {
   }
 }
 
-static double masked(const rk_batch_norm_backward_args *a, int64_t at) {
-  return a->relu && !(a->dst[at] > 0) ? 0 : (double)a->ddst[at];
-}
+static double masked(const rk_batch_norm_backward_args *a, int64_t at) { return a->relu && !(a->dst[at] > 0) ? 0 : (double)a->ddst[at]; }
 
 static void channel_backward(const rk_batch_norm_backward_args *a, int64_t i) {
   double mean = (double)a->mean[i], rstd = (double)a->rstd[i], rows = (double)a->rows, dbeta = 0, dgamma = 0;

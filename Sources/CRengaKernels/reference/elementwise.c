@@ -62,7 +62,6 @@ void rk_reference_softmax_backward(const rk_softmax_backward_args *a) {
     float *dsrc = a->dsrc + row * a->c;
     double dot = 0;
     for (int64_t c = 0; c < a->c; c++) dot += (double)dst[c] * (double)ddst[c];
-    for (int64_t c = 0; c < a->c; c++)
-      dsrc[c] = (float)((double)dst[c] * ((double)ddst[c] - dot) + (a->accumulate ? (double)dsrc[c] : 0));
+    for (int64_t c = 0; c < a->c; c++) dsrc[c] = (float)((double)dst[c] * ((double)ddst[c] - dot) + (a->accumulate ? (double)dsrc[c] : 0));
   }
 }
