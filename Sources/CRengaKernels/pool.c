@@ -11,6 +11,7 @@ typedef struct taps {
   int64_t padded; /* taps on the map or its padding: what count_include_pad counts */
 } taps;
 
+/* Taps of `count` whose place start + t dilation is below the limit. */
 static int64_t taps_below(int64_t limit, int64_t start, int64_t dilation, int64_t count) {
   int64_t below = limit <= start ? 0 : (limit - start + dilation - 1) / dilation;
   return below < count ? below : count;

@@ -68,11 +68,21 @@ struct BatchNormCase {
             dst: dst.values, mean: mean.values, rstd: rstd.values, running: runningMean.values + runningVar.values)
     }
 
+    /// Which results of the backward pass are asked for, and where one of them goes.
+    struct BackwardWish {
+        var dsrc = true
+        var affine = true
+        var daddIsDdst = false
+    }
+
     /// The backward pass behind the results of a forward pass.
-    func backward(_ isa: rk_isa, _ threads: Int32 = 1, after forward: Forward, inPlace: Bool = false) -> Backward {
+    func backward(
+        _ isa: rk_isa, _ threads: Int32 = 1, after forward: Forward, inPlace: Bool = false,
+        wanted: BackwardWish = BackwardWish()
+    ) -> Backward {
         let (x, y, d, g) = (Floats(src), Floats(forward.dst), Floats(ddst), Floats(gamma))
         let (mean, rstd) = (Floats(forward.mean), Floats(forward.rstd))
-        let (dsrc, dadd) = (inPlace ? d : Floats(before), Floats(before))
+        let (dsrc, dadd) = (inPlace ? d : Floats(before), wanted.daddIsDdst ? d : Floats(before))
         let (dgamma, dbeta) = (Floats(count: c, repeating: .nan), Floats(count: c, repeating: .nan))
         let scratch = Floats(count: rk_batch_norm_scratch(Int64(rows), Int64(c)), repeating: .nan)
         var arguments = rk_batch_norm_backward_args()
@@ -83,9 +93,10 @@ struct BatchNormCase {
         (arguments.mean, arguments.rstd) = (mean.readable, rstd.readable)
         (arguments.relu, arguments.frozen_stats) = (relu ? 1 : 0, frozen ? 1 : 0)
         (arguments.accumulate_dsrc, arguments.accumulate_dadd) = (accumulate ? 1 : 0, accumulate ? 1 : 0)
-        arguments.dsrc = dsrc.pointer
+        if wanted.dsrc { arguments.dsrc = dsrc.pointer }
         if add { arguments.dadd = dadd.pointer }
-        (arguments.dgamma, arguments.dbeta, arguments.scratch) = (dgamma.pointer, dbeta.pointer, scratch.pointer)
+        if wanted.affine { (arguments.dgamma, arguments.dbeta) = (dgamma.pointer, dbeta.pointer) }
+        arguments.scratch = scratch.pointer
         runStep(rk_batch_norm_backward, arguments, threads: threads)
         assertIntact([x, y, d, g, mean, rstd, dsrc, dadd, dgamma, dbeta, scratch], "\(self)")
         return Backward(
@@ -181,6 +192,30 @@ final class BatchNormTests: XCTestCase {
             assertSameBits(one.forward(isa, inPlace: true).dst, forward.dst, isa.label)
             let (apart, inPlace) = (one.backward(isa, after: forward), one.backward(isa, after: forward, inPlace: true))
             assertSameBits(apart.all, inPlace.all, isa.label)
+        }
+    }
+
+    func testBackwardOfOnlyWhatIsWanted() {
+        for isa in supportedSets {
+            for frozen in [false, true] {
+                for accumulate in [false, true] {
+                    var one = BatchNormCase(rows: 700, c: 35, relu: true, add: true, frozen: frozen)
+                    one.accumulate = accumulate
+                    let forward = one.forward(isa)
+                    let all = one.backward(isa, after: forward)
+                    let what = "\(isa.label) frozen \(frozen) accumulate \(accumulate)"
+                    let noAffine = one.backward(isa, after: forward, wanted: .init(affine: false))
+                    assertSameBits(noAffine.dsrc + noAffine.dadd, all.dsrc + all.dadd, what)
+                    XCTAssertTrue((noAffine.dgamma + noAffine.dbeta).allSatisfy(\.isNaN), what)
+                    let noSource = one.backward(isa, after: forward, wanted: .init(dsrc: false))
+                    assertSameBits(
+                        noSource.dadd + noSource.dgamma + noSource.dbeta, all.dadd + all.dgamma + all.dbeta, what)
+                    assertSameBits(noSource.dsrc, one.before, what)
+                    guard !accumulate else { continue }
+                    let masked = one.backward(isa, after: forward, wanted: .init(daddIsDdst: true))
+                    assertSameBits(masked.all, all.all, what)
+                }
+            }
         }
     }
 

@@ -104,7 +104,8 @@ final class ElementwiseTests: XCTestCase {
     }
 
     private func preluBackward(
-        _ isa: rk_isa, _ src: [Float], _ slope: [Float], _ ddst: [Float], accumulate: Bool = false, threads: Int32 = 1
+        _ isa: rk_isa, _ src: [Float], _ slope: [Float], _ ddst: [Float], accumulate: Bool = false,
+        wanted: (dsrc: Bool, dslope: Bool) = (true, true), threads: Int32 = 1
     ) -> (dsrc: [Float], dslope: [Float]) {
         let rows = Int64(src.count / slope.count)
         let (x, s, d) = (Floats(src), Floats(slope), Floats(ddst))
@@ -112,7 +113,9 @@ final class ElementwiseTests: XCTestCase {
         let scratch = Floats(count: rk_batch_norm_scratch(rows, Int64(slope.count)), repeating: .nan)
         let arguments = rk_prelu_backward_args(
             isa: isa, rows: rows, c: Int64(slope.count), src: x.readable, slope: s.readable, ddst: d.readable,
-            accumulate: accumulate ? 1 : 0, dsrc: dx.pointer, dslope: ds.pointer, scratch: scratch.pointer)
+            accumulate: accumulate ? 1 : 0, dsrc: wanted.dsrc ? dx.pointer : nil,
+            dslope: wanted.dslope ? ds.pointer : nil,
+            scratch: scratch.pointer)
         runStep(rk_prelu_backward, arguments, threads: threads)
         assertIntact([x, s, d, dx, ds, scratch])
         return (dx.values, ds.values)
@@ -130,6 +133,13 @@ final class ElementwiseTests: XCTestCase {
                 let found = preluBackward(isa, src, slope, ddst, accumulate: accumulate)
                 assertClose(found.dsrc, dsrc, 1e-6, "\(isa.label) \(rows)x\(c)")
                 assertClose(found.dslope, dslope, 1e-5, "\(isa.label) \(rows)x\(c)")
+                let noSlope = preluBackward(
+                    isa, src, slope, ddst, accumulate: accumulate, wanted: (true, false), threads: 2)
+                assertSameBits(noSlope.dsrc, found.dsrc, isa.label)
+                XCTAssertTrue(noSlope.dslope.allSatisfy(\.isNaN), isa.label)
+                let noSource = preluBackward(isa, src, slope, ddst, wanted: (false, true), threads: 2)
+                assertSameBits(noSource.dslope, found.dslope, isa.label)
+                assertSameBits(noSource.dsrc, ddst, isa.label)
                 for threads in teamSizes.dropFirst() {
                     let again = preluBackward(isa, src, slope, ddst, accumulate: accumulate, threads: threads)
                     assertSameBits(again.dsrc + again.dslope, found.dsrc + found.dslope, "\(isa.label) \(threads)")
