@@ -225,7 +225,7 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_builder_add_input(renga_builder *b
 /* Adds a layer: op and attributes as renga_operators() lists them, e.g. "convolution", "channels=16,kernel=3,pad=1".
  * attributes NULL = all defaults. name: unique, or NULL for a made-up one. inputs: `input_count` (1 … RENGA_MAX_INPUTS) earlier values.
  * Errors: RENGA_ERROR_NOT_FOUND (operator or attribute, the sentence lists the known), RENGA_ERROR_INVALID_ARGUMENT,
- * RENGA_ERROR_SHAPE_MISMATCH (inputs that do not fit); the builder stays as it was. */
+ * RENGA_ERROR_SHAPE_MISMATCH (inputs that do not fit); the builder stays as it was, out_value is -1. out_value may be one of inputs. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_builder_add_layer(renga_builder *builder, const char *op, const char *attributes,
                                                                 const char *name,
                                                                 const int32_t *inputs, size_t input_count, int32_t *out_value);

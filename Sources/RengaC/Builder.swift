@@ -24,7 +24,7 @@ private final class BuilderObject: HandleObject, @unchecked Sendable {
     }
 }
 
-/// What a failed call leaves in out_value: no value has this number.
+/// What a failed call leaves in out_value: no value has this number. It is written last: out_value may be one of `inputs`.
 private let noValue: Int32 = -1
 
 /// Most values of one network: their numbers fit the header's int32_t with room.
@@ -50,14 +50,15 @@ public func renga_builder_add_input(
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let out = try required(out_value, "out_value")
-        out.pointee = noValue
+        var made = noValue
+        defer { out.pointee = made }
         let builder = try object(builder, "builder", as: BuilderObject.self)
         let name = try optionalText(name, "name") ?? "input"
         let extents = 1...Shape.largestExtent
         let (h, w, c) = (
             try number(h, "h", in: extents), try number(w, "w", in: extents), try number(c, "c", in: extents)
         )
-        out.pointee = try builder.change { (builder) throws(RengaError) in
+        made = try builder.change { (builder) throws(RengaError) in
             try checkRoom(builder)
             return Int32(try builder.addInput(name, h: h, w: w, c: c))
         }
@@ -72,13 +73,14 @@ public func renga_builder_add_layer(
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let out = try required(out_value, "out_value")
-        out.pointee = noValue
+        var made = noValue
+        defer { out.pointee = made }
         let builder = try object(builder, "builder", as: BuilderObject.self)
         let op = try text(op, "op")
         let attributes = try Attributes(text: try optionalText(attributes, "attributes") ?? "")
         let name = try optionalText(name, "name")
         let sources = try values(inputs, "inputs", input_count, "input_count")
-        out.pointee = try builder.change { (builder) throws(RengaError) in
+        made = try builder.change { (builder) throws(RengaError) in
             try checkRoom(builder)
             return Int32(try builder.add(operator: op, attributes, name: name, sources: sources))
         }

@@ -1,6 +1,7 @@
 // Session.swift: inference across the border.
 // Not here: plans, memory, locks between calls (RengaExecution).
 // swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+
 import CRengaAPI
 import Renga
 import RengaExecution

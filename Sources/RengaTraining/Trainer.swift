@@ -118,7 +118,7 @@ public final class Trainer: @unchecked Sendable {
     }
 
     /// The length of the network's answer.
-    static func classes(of network: Network) throws(RengaError) -> Int {
+    package static func classes(of network: Network) throws(RengaError) -> Int {
         guard network.inputs.count == 1, let output = network.outputs.first, network.outputs.count == 1 else {
             throw RengaError(
                 .unsupported,

@@ -134,7 +134,7 @@ def write_idx(folder):
         header = (0x803).to_bytes(4, "big") + b"".join(n.to_bytes(4, "big") for n in (12, 8, 8))
         (folder / f"{part}-images-idx3-ubyte").write_bytes(header + bytes(pixels))
         header = (0x801).to_bytes(4, "big") + (12).to_bytes(4, "big")
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(header + bytes(labels))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(header + bytes(list(labels)))
     return folder / "train-images-idx3-ubyte", folder / "train-labels-idx1-ubyte"
 
 

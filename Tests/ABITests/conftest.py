@@ -61,11 +61,12 @@ def dataset(renga):
 
 
 @pytest.fixture
-def world(renga, network, dataset, tmp_path):
-    """One object of every kind, and valid arguments for every function."""
+def world(renga, network, dataset, tmp_path, monkeypatch):
+    """One object of every kind, and files of theirs; relative paths lead into the test's own folder."""
+    monkeypatch.chdir(tmp_path)
     builder = renga.made("builder_create")
     value = ctypes.c_int32()
-    renga.builder_add_input(builder, None, 8, 8, 1, ctypes.byref(value))
+    renga.builder_add_input(builder, b"image", 8, 8, 1, ctypes.byref(value))
     session = renga.session(network, batch=2, threads=1)
     trainer = renga.made("trainer_create", network, b"batch=12,epochs=1", 1)
     saved, checkpoint = tmp_path / "saved.renga", tmp_path / "checkpoint.renga"

@@ -1,0 +1,204 @@
+// Trainer.swift: training and evaluation across the border.
+// Not here: the loop, recipes, checkpoints (RengaTraining).
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+
+import CRengaAPI
+import Renga
+import RengaExecution
+import RengaNetwork
+import RengaTraining
+
+/// What a renga_trainer points to.
+private final class TrainerObject: HandleObject, @unchecked Sendable {
+    static let handleName: StaticString = "renga_trainer"
+    static let kind: UInt64 = 5
+
+    let value: Trainer
+    let gate = Gate()
+
+    init(_ value: Trainer) { self.value = value }
+}
+
+@c @implementation
+public func renga_recipes(_ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!) -> renga_status {
+    textOut(out_json, "out_json") { () throws(RengaError) in Recipe.listJSONText }
+}
+
+@c @implementation
+public func renga_trainer_create(
+    _ network: OpaquePointer!, _ recipe: UnsafePointer<CChar>!, _ threads: Int32,
+    _ out: UnsafeMutablePointer<OpaquePointer?>!
+) -> renga_status {
+    trainerOut(out) { () throws(RengaError) in
+        let network = try object(network, "network", as: NetworkObject.self).value
+        let recipe = try optionalText(recipe, "recipe").map { text throws(RengaError) in try Recipe(text: text) }
+        let options = TrainerOptions(threads: try threadCount(threads, "threads"))
+        return try Trainer(network, recipe: recipe ?? Recipe(), options: options)
+    }
+}
+
+@c @implementation
+public func renga_trainer_resume(
+    _ path: UnsafePointer<CChar>!, _ threads: Int32, _ out: UnsafeMutablePointer<OpaquePointer?>!
+) -> renga_status {
+    trainerOut(out) { () throws(RengaError) in
+        let path = try text(path, "path")
+        return try Trainer(resuming: path, options: TrainerOptions(threads: try threadCount(threads, "threads")))
+    }
+}
+
+@c @implementation
+public func renga_trainer_free(_ trainer: OpaquePointer!) {
+    freeHandle(trainer, as: TrainerObject.self)
+}
+
+@c @implementation
+public func renga_trainer_fit(
+    _ trainer: OpaquePointer!, _ train: OpaquePointer!, _ test: OpaquePointer!, _ checkpoint: UnsafePointer<CChar>!,
+    _ progress: renga_progress_fn!, _ user_data: UnsafeMutableRawPointer!
+) -> renga_status {
+    running(trainer) { (trainer) throws(RengaError) in
+        let train = try object(train, "train", as: DatasetObject.self).value
+        let test: Dataset? = test == nil ? nil : try object(test, "test", as: DatasetObject.self).value
+        let checkpoint = try optionalText(checkpoint, "checkpoint").map { CheckpointOptions(path: $0) }
+        guard let progress else { return try trainer.fit(train, validation: test, checkpoint: checkpoint) }
+        try trainer.fit(train, validation: test, checkpoint: checkpoint) { now in
+            withUnsafePointer(to: renga_progress(now)) { progress($0, user_data) == 0 }
+        }
+    }
+}
+
+@c @implementation
+public func renga_trainer_step(
+    _ trainer: OpaquePointer!, _ src: UnsafePointer<renga_source>!, _ labels: UnsafePointer<Int32>!,
+    _ out_loss: UnsafeMutablePointer<Double>!, _ out_correct: UnsafeMutablePointer<Int64>!
+) -> renga_status {
+    out_loss?.pointee = 0
+    out_correct?.pointee = 0
+    return running(trainer) { (trainer) throws(RengaError) in
+        let source = try Source(src, "src")
+        let labels = try required(labels, "labels")
+        // Checked before a label is read: so many labels as images are promised, and a wrong number of images is refused.
+        guard source.shape.n == trainer.recipe.batchSize else {
+            throw RengaError(
+                .shapeMismatch, "src->shape.n is \(source.shape.n); the recipe's batch is \(trainer.recipe.batchSize)")
+        }
+        let result = try trainer.step(
+            InputView(source), labels: UnsafeBufferPointer(start: labels, count: source.shape.n))
+        out_loss?.pointee = result.loss
+        out_correct?.pointee = Int64(result.correct)
+    }
+}
+
+@c @implementation
+public func renga_trainer_network(
+    _ trainer: OpaquePointer!, _ out: UnsafeMutablePointer<OpaquePointer?>!
+) -> renga_status {
+    networkOut(out) { () throws(RengaError) in
+        try reading(trainer) { (trainer) throws(RengaError) in try trainer.network() }
+    }
+}
+
+@c @implementation
+public func renga_trainer_history(
+    _ trainer: OpaquePointer!, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+) -> renga_status {
+    textOut(out_json, "out_json") { () throws(RengaError) in
+        try reading(trainer) { (trainer) throws(RengaError) in trainer.historyJSONText }
+    }
+}
+
+@c @implementation
+public func renga_trainer_memory(
+    _ trainer: OpaquePointer!, _ memory: UnsafeMutablePointer<renga_memory>!
+) -> renga_status {
+    guarded { () throws(RengaError) in
+        try fill(memory, "memory") { () throws(RengaError) in
+            let bytes = try reading(trainer) { (trainer) throws(RengaError) in trainer.memory }
+            var memory = renga_memory()
+            memory.weights = Int64(bytes.parameters)
+            memory.activations = Int64(bytes.activations)
+            memory.scratch = Int64(bytes.scratch)
+            memory.activations_lower_bound = Int64(bytes.activationsLowerBound)
+            return memory
+        }
+    }
+}
+
+@c @implementation
+public func renga_trainer_save(_ trainer: OpaquePointer!, _ path: UnsafePointer<CChar>!) -> renga_status {
+    guarded { () throws(RengaError) in
+        try reading(trainer) { (trainer) throws(RengaError) in try trainer.save(to: try text(path, "path")) }
+    }
+}
+
+@c @implementation
+public func renga_evaluate(
+    _ network: OpaquePointer!, _ dataset: OpaquePointer!, _ threads: Int32,
+    _ out_accuracy: UnsafeMutablePointer<Double>!, _ out_loss: UnsafeMutablePointer<Double>!,
+    _ out_confusion: UnsafeMutablePointer<Int64>!, _ confusion_count: Int
+) -> renga_status {
+    guarded { () throws(RengaError) in
+        out_accuracy?.pointee = 0
+        out_loss?.pointee = 0
+        let network = try object(network, "network", as: NetworkObject.self).value
+        let dataset = try object(dataset, "dataset", as: DatasetObject.self).value
+        let threads = try threadCount(threads, "threads")
+        if out_confusion != nil {
+            let classes = try Trainer.classes(of: network)
+            try checkRoom(confusion_count, "confusion_count", needed: classes * classes)
+        }
+        let evaluation = try Evaluation(of: network, on: dataset, threads: threads)
+        out_accuracy?.pointee = evaluation.accuracy
+        out_loss?.pointee = evaluation.loss
+        guard let out_confusion else { return }
+        guard !evaluation.confusion.isEmpty else {
+            throw RengaError(
+                .unsupported, "a confusion matrix of more than \(Evaluation.mostConfusedClasses) classes is not counted"
+            )
+        }
+        for (index, count) in evaluation.confusion.enumerated() { out_confusion[index] = Int64(count) }
+    }
+}
+
+extension renga_progress {
+    fileprivate init(_ now: TrainingProgress) {
+        self.init(
+            size: MemoryLayout<renga_progress>.size, epoch: Int64(now.epoch), epochs: Int64(now.epochs),
+            batch: Int64(now.batch), batches: Int64(now.batches), step: Int64(now.step),
+            images_per_second: now.imagesPerSecond, loss: now.loss, accuracy: now.accuracy,
+            learning_rate: now.learningRate, seconds: now.seconds, seconds_left: now.secondsLeft,
+            test_accuracy: now.testAccuracy ?? .nan, epoch_ended: now.epochEnded ? 1 : 0)
+    }
+}
+
+// ---- one call at a time, without waiting ----
+
+private func trainerOut(
+    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ body: () throws(RengaError) -> Trainer
+) -> renga_status {
+    guarded { () throws(RengaError) in
+        let out = try cleared(out, "out")
+        out.pointee = try makeHandle(TrainerObject(try body()))
+    }
+}
+
+/// A call that changes the trainer: refused while any other is at work.
+private func running(_ handle: OpaquePointer?, _ body: (Trainer) throws(RengaError) -> Void) -> renga_status {
+    guarded { () throws(RengaError) in
+        let trainer = try object(handle, "trainer", as: TrainerObject.self)
+        try trainer.gate.enter(mayNest: false)
+        defer { trainer.gate.leave() }
+        try body(trainer.value)
+    }
+}
+
+/// A call that only reads: allowed within this trainer's own callback, refused while another thread is at work.
+private func reading<Result>(
+    _ handle: OpaquePointer?, _ body: (Trainer) throws(RengaError) -> Result
+) throws(RengaError) -> Result {
+    let trainer = try object(handle, "trainer", as: TrainerObject.self)
+    try trainer.gate.enter(mayNest: true)
+    defer { trainer.gate.leave() }
+    return try body(trainer.value)
+}
