@@ -61,7 +61,8 @@ extension NetworkDescription {
 
     /// Reads a description from JSON.
     package init(_ json: JSON) throws(RengaError) {
-        guard json["format"]?.textValue == Self.format, let version = json["version"]?.integerValue else {
+        guard json["format"]?.textValue == Self.format, let version = json["version"]?.integerValue, version >= 1
+        else {
             throw RengaError(.corruptData, "not a network description: \"format\" or \"version\" is missing")
         }
         guard version <= Self.version else {

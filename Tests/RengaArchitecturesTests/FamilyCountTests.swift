@@ -98,13 +98,12 @@ final class FamilyCountTests: XCTestCase {
         try check(
             "resnext",
             [
+                ("depth=29,groups=8,width=64", 34_426_698), ("depth=29,groups=16,width=64", 68_155_210),
                 ("depth=50,stem=imagenet,groups=32,width=4,classes=1000", 25_028_904),
                 ("depth=101,stem=imagenet,groups=32,width=8,classes=1000", 88_791_336),
                 // Without groups and at the residual network's width it is the residual network.
                 ("depth=50,stem=imagenet,groups=1,width=64,classes=1000", 25_557_032),
             ])
-        assertClose(Double(try summary("resnext", "depth=29,groups=8,width=64").parameters), 34.4e6, tolerance: 0.05e6)
-        assertClose(Double(try summary("resnext", "depth=29,groups=16,width=64").parameters), 68.1e6, tolerance: 0.1e6)
         assertClose(
             Double(try summary("resnext", "depth=50,stem=imagenet,groups=32,width=4,classes=1000").macs), 4.23e9,
             tolerance: 0.03e9)

@@ -14,6 +14,9 @@ final class ResNetTests: XCTestCase {
         let published: [(String, Int)] = [
             ("depth=20", 269_722), ("depth=32", 464_154), ("depth=44", 658_586), ("depth=56", 853_018),
             ("depth=110", 1_727_962),
+            // He et al. 2016: 1.7M and 10.2M (they project without batch norm); 1202 layers: 19.4M.
+            ("depth=164,order=pre,block=bottleneck,shortcut=project", 1_703_258),
+            ("depth=1001,order=pre,block=bottleneck,shortcut=project", 10_327_706), ("depth=1202", 19_421_274),
             ("depth=18,stem=imagenet,classes=1000", 11_689_512), ("depth=34,stem=imagenet,classes=1000", 21_797_672),
             ("depth=50,stem=imagenet,classes=1000", 25_557_032), ("depth=101,stem=imagenet,classes=1000", 44_549_160),
             ("depth=152,stem=imagenet,classes=1000", 60_192_808),

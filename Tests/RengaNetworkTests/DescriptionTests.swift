@@ -26,7 +26,10 @@ final class DescriptionTests: XCTestCase {
     }
 
     func testForeignAndNewerTextIsRefused() {
-        for text in ["{}", "[]", "1", "{\"format\":\"x\",\"version\":1}", "{\"format\":\"renga-network\"}"] {
+        for text in [
+            "{}", "[]", "1", "{\"format\":\"x\",\"version\":1}", "{\"format\":\"renga-network\"}",
+            "{\"format\":\"renga-network\",\"version\":0}",
+        ] {
             assertFails(.corruptData, "not a network description") { try NetworkDescription(parsing: text) }
         }
         assertFails(.unsupported, "version 2") {
