@@ -1,5 +1,6 @@
 // NetworkBuilder.swift: a network made layer by layer; each layer is checked as it comes, and errors name it.
 // Not here: whole families of networks (RengaArchitectures), running any of it.
+import Glibc
 
 /// Collects inputs and layers, knows every shape at once, and makes networks with initial parameters. A value.
 public struct NetworkBuilder: Sendable {
@@ -91,23 +92,37 @@ public struct NetworkBuilder: Sendable {
     }
 
     /// Makes the network with initial parameters. The builder stays usable.
+    /// Errors: `outOfMemory` (also where the parameters would take more than the machine has), `notFound` (the initialisation names a
+    /// parameter that is not there), those of ``structure(outputs:)``.
     public func build(
         outputs: [ValueID], initialization: Initialization = .heFanIn, seed: UInt64 = 0
     ) throws(RengaError) -> Network {
+        let structure = try structure(outputs: outputs)
+        var layers: [(name: String, specs: [ParameterSpec])] = []
+        for node in nodes { layers.append((node.name, try node.op.parameters(node.inputs.map { shapes[$0] }))) }
+        try checkMemory(layers.flatMap(\.specs))
         var parameters: [String: Parameter] = [:]
-        for node in nodes {
-            let specs = try node.op.parameters(node.inputs.map { shapes[$0] })
-            for spec in specs {
-                let name = "\(node.name).\(spec.name)"
-                let tensor = try initialization.values(of: spec, fullName: name, siblings: specs, seed: seed)
+        for layer in layers {
+            for spec in layer.specs {
+                let name = "\(layer.name).\(spec.name)"
+                let tensor = try initialization.values(of: spec, fullName: name, siblings: layer.specs, seed: seed)
                 parameters[name] = Parameter(role: spec.role, tensor: tensor)
             }
         }
         for name in initialization.overrides.keys.sorted() where parameters[name] == nil {
             throw RengaError(.notFound, "the initialization names '\(name)', which is no parameter of the network")
         }
-        return try Network(
-            structure: structure(outputs: outputs), parameters: parameters, metadata: metadata)
+        return try Network(structure: structure, parameters: parameters, metadata: metadata)
+    }
+
+    /// Systems promise more memory than they have and end processes that use it: better an error before the first byte.
+    private func checkMemory(_ specs: [ParameterSpec]) throws(RengaError) {
+        let bytes = specs.map(\.count).saturatingSum.saturatingTimes(MemoryLayout<Float>.stride)
+        let machine = max(0, sysconf(Int32(_SC_PHYS_PAGES))).saturatingTimes(max(0, sysconf(Int32(_SC_PAGESIZE))))
+        guard bytes <= machine else {
+            throw RengaError(
+                .outOfMemory, "the network's parameters take \(bytes) bytes, the machine has only \(machine)")
+        }
     }
 }
 
