@@ -22,15 +22,15 @@ extension Emitter {
         weights.gradient(parameterName(node, name))
     }
 
-    /// A buffer that is filled once, when the plan is compiled; `key` says all that its contents depend on.
+    /// Numbers that are computed once, when the plan is compiled; `key` says all that they depend on.
     /// For inference only: in training parameters change.
-    func constant(
+    func constantPointer(
         _ key: String, floats: Int, _ fill: (UnsafeMutablePointer<Float>) throws(RengaError) -> Void
-    ) throws(RengaError) -> BufferID {
+    ) throws(RengaError) -> UnsafeMutablePointer<Float> {
         guard let store = weights as? ConstantStore else {
             throw RengaError(.internalFault, "'\(key)' is no constant while parameters change")
         }
-        return external(key, try store.constant(key, floats: floats, fill), floats: floats)
+        return try store.constant(key, floats: floats, fill)
     }
 
     /// The plan of one convolution pass. Plans of the same weights for other batches take the same algorithm, so that an image gives
@@ -59,10 +59,11 @@ extension Emitter {
         guard floats > 0 else { return try parameter(node, "weight") }
         if settings.purpose == .inference {
             // Packing depends on the shape without n, the algorithm and the instruction set, which all plans of a store share.
-            return try constant("\(name):packed:\(plan.algorithm.rawValue)", floats: floats) {
-                packed throws(RengaError) in
-                try self.pack(name, plan, packed)
+            let key = "\(name):packed:\(plan.algorithm.rawValue)"
+            let packed = try constantPointer(key, floats: floats) { dst throws(RengaError) in
+                try self.pack(name, plan, dst)
             }
+            return external(key, packed, floats: floats)
         }
         let weight = try parameter(node, "weight")
         let packed = try buffer("\(name):packed", floats: floats)

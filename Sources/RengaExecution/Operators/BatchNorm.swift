@@ -129,31 +129,24 @@ extension BatchNorm: Executable {
         return (scale, shift)
     }
 
-    /// Scale and shift, computed once: `[2 C]`.
+    /// Scale and shift, computed once, one behind the other: `[2 C]`.
     private func constants(_ step: FusedStep, _ emit: Emitter) throws(RengaError) -> (scale: BufferID, shift: BufferID)
     {
         let c = emit.shape(step.output).c
-        func constant(_ name: String, takesScale: Bool) throws(RengaError) -> BufferID {
-            try emit.constant(emit.parameterName(step.node, name), floats: c) { dst throws(RengaError) in
-                let other = try Buffer(floats: c, for: "a batch norm's constants")
-                var args = rk_batch_norm_prepare_args()
-                (args.c, args.epsilon) = (Int64(c), Float(epsilon))
-                if isAffine {
-                    args.gamma = UnsafePointer(
-                        try emit.weights.parameter(emit.parameterName(step.node, "gamma")).pointer)
-                    args.beta = UnsafePointer(try emit.weights.parameter(emit.parameterName(step.node, "beta")).pointer)
-                }
-                args.mean = UnsafePointer(
-                    try emit.weights.parameter(emit.parameterName(step.node, "running_mean")).pointer)
-                args.var = UnsafePointer(
-                    try emit.weights.parameter(emit.parameterName(step.node, "running_variance")).pointer)
-                args.scale = takesScale ? dst : other.floats
-                args.shift = takesScale ? other.floats : dst
-                let program = Program()
-                try program.add("prepare", rk_batch_norm_prepare, args)
-                program.run(threads: 1)
+        let name = emit.parameterName(step.node, "scale_shift")
+        let block = try emit.constantPointer(name, floats: 2 * c) { dst throws(RengaError) in
+            func parameter(_ name: String) throws(RengaError) -> UnsafePointer<Float> {
+                UnsafePointer(try emit.weights.parameter(emit.parameterName(step.node, name)).pointer)
             }
+            var args = rk_batch_norm_prepare_args()
+            (args.c, args.epsilon) = (Int64(c), Float(epsilon))
+            if isAffine { (args.gamma, args.beta) = (try parameter("gamma"), try parameter("beta")) }
+            (args.mean, args.var) = (try parameter("running_mean"), try parameter("running_variance"))
+            (args.scale, args.shift) = (dst, dst + c)
+            let program = Program()
+            try program.add("prepare", rk_batch_norm_prepare, args)
+            program.run(threads: 1)
         }
-        return (try constant("scale", takesScale: true), try constant("shift", takesScale: false))
+        return (emit.external(name, block, floats: c), emit.external(name, block + c, floats: c))
     }
 }
