@@ -42,7 +42,8 @@ extension Session {
                     name: info.group.map { graph.nodes[fused[$0].node].name } ?? info.name,
                     operation: info.group.map { operation(fused[$0]) } ?? "copy",
                     algorithm: info.algorithm ?? before?.algorithm ?? "", seconds: time + (before?.seconds ?? 0),
-                    macs: info.macs + (before?.macs ?? 0), bytes: info.bytes + (before?.bytes ?? 0)))
+                    macs: info.macs.saturatingPlus(before?.macs ?? 0),
+                    bytes: info.bytes.saturatingPlus(before?.bytes ?? 0)))
         }
         return lines
     }

@@ -24,7 +24,43 @@ final class ProgramTests: XCTestCase {
         kept[1].pointee.scale = 0
         program.run(threads: 1)
         XCTAssertEqual((0..<5).map { a.floats[$0] }, [1, 1, 1, 1, 1])
+        XCTAssertFalse(program.wasStopped)
         XCTAssertEqual(program.profile(threads: 1, runs: 2).count, 3)
+        // The program holds addresses only.
+        withExtendedLifetime((a, b)) {}
+    }
+
+    func testAStepCanEndTheRun() throws {
+        let program = Program()
+        let counts = try program.keep((ran: Int32(0), behind: Int32(0)))
+        struct Cells {
+            var stop: UnsafeMutablePointer<Int32>
+            var counts: UnsafeMutablePointer<(ran: Int32, behind: Int32)>
+        }
+        let cells = Cells(stop: program.stop, counts: counts)
+        try program.add(
+            "stops",
+            { args, team in
+                guard let cells = args?.assumingMemoryBound(to: Cells.self).pointee, team?.pointee.tid == 0 else {
+                    return
+                }
+                cells.counts.pointee.ran += 1
+                if cells.counts.pointee.ran == 1 { cells.stop.pointee = 1 }
+            }, cells)
+        try program.add(
+            "behind",
+            { args, team in
+                guard let cells = args?.assumingMemoryBound(to: Cells.self).pointee, team?.pointee.tid == 0 else {
+                    return
+                }
+                cells.counts.pointee.behind += 1
+            }, cells)
+        program.run(threads: 2)
+        XCTAssertTrue(program.wasStopped)
+        XCTAssertEqual(counts.pointee.behind, 0)
+        program.run(threads: 2)
+        XCTAssertFalse(program.wasStopped)
+        XCTAssertEqual(counts.pointee.behind, 1)
     }
 
     func testBuffersFailSoftly() throws {
