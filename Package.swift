@@ -43,7 +43,7 @@ let package = Package(
         .target(name: "RengaExecution", dependencies: ["RengaNetwork", "RengaRewrites", "CRengaKernels"]),
         .target(
             name: "RengaTraining",
-            dependencies: ["RengaExecution", "RengaData", "RengaFormats", "RengaLinearAlgebra", "CRengaKernels"]),
+            dependencies: ["RengaExecution", "RengaData", "RengaFormats", "CRengaKernels"]),
 
         .target(
             name: "Renga",
