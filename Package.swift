@@ -8,6 +8,9 @@ let kernelFlags: [CSetting] = [
     .unsafeFlags(["-fopenmp", "-O3", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"])
 ]
 
+/// The engine decides and the kernels compute: its Swift is compiled for size, which keeps the library under its bound.
+let engineFlags: [SwiftSetting] = [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+
 /// The Swift runtime goes into `librenga.so` in release builds only: test bundles need the dynamic one. Functions with the same
 /// instructions are kept once (--icf), which takes 2 % off the library.
 let libraryFlags: [LinkerSetting] = [
@@ -32,27 +35,32 @@ let package = Package(
         .target(
             name: "CRengaKernels", cSettings: kernelFlags,
             linkerSettings: [.linkedLibrary("omp5"), .linkedLibrary("m")]),
-        .target(name: "RengaNetwork"),
+        .target(name: "RengaNetwork", swiftSettings: engineFlags),
 
-        .target(name: "RengaArchitectures", dependencies: ["RengaNetwork"]),
-        .target(name: "RengaRewrites", dependencies: ["RengaNetwork"]),
-        .target(name: "RengaLinearAlgebra", dependencies: ["RengaNetwork", "CLAPACKE"]),
-        .target(name: "RengaData", dependencies: ["RengaNetwork", "RengaFormats", "CRengaKernels", "CZlib"]),
-        .target(name: "RengaFormats", dependencies: ["RengaNetwork"]),
+        .target(name: "RengaArchitectures", dependencies: ["RengaNetwork"], swiftSettings: engineFlags),
+        .target(name: "RengaRewrites", dependencies: ["RengaNetwork"], swiftSettings: engineFlags),
+        .target(name: "RengaLinearAlgebra", dependencies: ["RengaNetwork", "CLAPACKE"], swiftSettings: engineFlags),
+        .target(
+            name: "RengaData", dependencies: ["RengaNetwork", "RengaFormats", "CRengaKernels", "CZlib"],
+            swiftSettings: engineFlags),
+        .target(name: "RengaFormats", dependencies: ["RengaNetwork"], swiftSettings: engineFlags),
 
-        .target(name: "RengaExecution", dependencies: ["RengaNetwork", "RengaRewrites", "CRengaKernels"]),
+        .target(
+            name: "RengaExecution", dependencies: ["RengaNetwork", "RengaRewrites", "CRengaKernels"],
+            swiftSettings: engineFlags),
         .target(
             name: "RengaTraining",
-            dependencies: ["RengaExecution", "RengaData", "RengaFormats", "CRengaKernels"]),
+            dependencies: ["RengaExecution", "RengaData", "RengaFormats", "CRengaKernels"], swiftSettings: engineFlags),
 
         .target(
             name: "Renga",
             dependencies: [
                 "RengaNetwork", "RengaArchitectures", "RengaRewrites", "RengaData", "RengaFormats", "RengaExecution",
                 "RengaTraining", "CRengaKernels",
-            ]),
+            ], swiftSettings: engineFlags),
         .target(
             name: "RengaC", dependencies: ["Renga", "CRengaAPI", "CRengaKernels"], exclude: ["renga.map"],
+            swiftSettings: engineFlags,
             linkerSettings: libraryFlags),
 
         .target(name: "TestSupport", dependencies: ["RengaNetwork"], path: "Tests/TestSupport"),
