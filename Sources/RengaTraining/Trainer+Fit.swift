@@ -77,6 +77,8 @@ extension Trainer {
 
     private func loader(_ train: Dataset) throws(RengaError) -> BatchLoader {
         var options = BatchOptions(batch: recipe.batchSize)
+        // The loader's thread would be one more than the one thread asked for.
+        options.prefetches = threads > 1
         options.seed = UInt64(recipe.seed)
         options.augmentation = try Augmentation(pad: recipe.augmentPad, flips: recipe.augmentFlip)
         options.normalization = train.element == .u8 ? try template.normalization() : nil
