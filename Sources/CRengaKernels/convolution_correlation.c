@@ -91,6 +91,16 @@ int64_t rk_conv_packed_floats(const rk_conv_plan *plan) {
   return floats;
 }
 
+/* Bytes of results that are in no cache any more when the next layer reads them. */
+#define STREAMED_BYTES (INT64_C(3) << 20)
+
+int rk_conv_streams(const rk_correlation *correlation, const rk_conv_kernels *kernels, const float *dst, const float *add) {
+  int64_t floats = correlation->n * correlation->out_h * correlation->out_w * correlation->groups * correlation->k;
+  int64_t offsets = correlation->dst_first | correlation->dst_image | correlation->dst_row | correlation->dst_pixel | correlation->k;
+  return floats * (int64_t)sizeof(float) > STREAMED_BYTES && offsets % kernels->lanes == 0 && add != dst &&
+         (uintptr_t)dst % ((size_t)kernels->lanes * sizeof(float)) == 0;
+}
+
 /* ---- Packing ---- */
 
 /* The lines of one tap in one panel: packed[c][lanes], outputs from k0 of which `count` exist. */

@@ -125,6 +125,7 @@ typedef struct direct_run {
   rk_activation activation;
   float *dst, *scratch;
   int64_t unit_begin, unit_end, panel_begin, panel_end;
+  int stream;
 } direct_run;
 
 typedef struct band {
@@ -270,6 +271,7 @@ static void run_band(const direct *direct, const direct_run *run, int64_t group,
       tile.bias = first == 0 && run->bias ? run->bias + group_k + k : NULL;
       tile.slope = run->slope ? run->slope + group_k + k : NULL;
       tile.activation = first + lines == direct->lines ? run->activation : RK_ACTIVATION_NONE;
+      tile.stream = run->stream && first + lines == direct->lines && tile.lanes == vectors * vector;
       for (int64_t i = 0; i < band->count; i++) {
         const tile_place *place = &band->tiles[i];
         tile.src = place->src + first;
@@ -362,11 +364,13 @@ static void run_direct(const rk_conv_plan *plan, direct_run *run, const rk_team 
     }
     band band;
     share(&direct, &team, run);
+    run->stream = rk_conv_streams(&direct.at, direct.kernels, run->dst, run->add);
     if (run->panel_begin == run->panel_end) continue;
     if (direct.layout == LAYOUT_MATRIX || direct.layout == LAYOUT_PATCHES)
       run_pixels(&direct, run, &band);
     else
       run_rows(&direct, run, &band);
+    if (run->stream) direct.kernels->stream_fence();
   }
 }
 

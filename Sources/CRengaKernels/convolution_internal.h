@@ -40,6 +40,7 @@ typedef struct rk_conv_tile {
   const float *slope;
   rk_activation activation;
   int32_t lanes; /* outputs in this panel: the last vector may be partly used */
+  int32_t stream; /* store past the caches; a fence must follow */
 } rk_conv_tile;
 typedef void (*rk_conv_tile_fn)(const rk_conv_tile *tile);
 
@@ -73,6 +74,7 @@ typedef struct rk_conv_kernels {
   int32_t outer_rows[RK_CONV_MOST_VECTORS];     /* most rows of an outer product, by vectors */
   rk_conv_tile_fn tile[RK_CONV_MOST_VECTORS][RK_CONV_MOST_ROWS];
   rk_conv_outer_fn outer[RK_CONV_MOST_VECTORS][RK_CONV_MOST_ROWS];
+  void (*stream_fence)(void); /* orders streamed stores before all later ones */
   /* dst[i] += sum over rows of src[row * stride + i], i < count */
   void (*column_sum)(const float *src, int64_t rows, int64_t stride, int64_t count, float *dst);
   /* Output row y of image n, all channels. */
@@ -111,6 +113,9 @@ int64_t rk_conv_packed_floats(const rk_conv_plan *plan);
 /* How many correlations a plan's pass is made of, and the one of index `phase`. One with taps_h taps_w = 0 only adds or clears. */
 int64_t rk_conv_phases(const rk_conv_plan *plan);
 void rk_conv_correlation(const rk_conv_plan *plan, int64_t phase, rk_correlation *correlation);
+
+/* Whether results should bypass the caches: they are more than stays there until their next use, and all vectors are aligned. */
+int rk_conv_streams(const rk_correlation *correlation, const rk_conv_kernels *kernels, const float *dst, const float *add);
 
 /* ---- Algorithms ---- */
 

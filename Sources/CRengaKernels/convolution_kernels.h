@@ -73,7 +73,7 @@ RK_INLINE void tile_begin(const rk_conv_tile *tile, rk_vector (*sum)[RK_CONV_MOS
 }
 
 RK_INLINE void tile_end(const rk_conv_tile *tile, rk_vector (*sum)[RK_CONV_MOST_VECTORS], rk_mask last, const int rows, const int vectors,
-                        const int masked) {
+                        const int masked, const int stream) {
   const int split = RK_SPLIT(rows);
   if (tile->activation == RK_ACTIVATION_RELU) {
     for (int i = 0; i < rows; i++)
@@ -89,6 +89,8 @@ RK_INLINE void tile_end(const rk_conv_tile *tile, rk_vector (*sum)[RK_CONV_MOST_
     for (int v = 0; v < vectors; v++) {
       if (masked && v == vectors - 1)
         rk_store_first(dst + v * RK_LANES, last, sum[i][v]);
+      else if (RK_STREAMS && stream)
+        rk_stream(dst + v * RK_LANES, sum[i][v]);
       else
         rk_store(dst + v * RK_LANES, sum[i][v]);
     }
@@ -105,9 +107,11 @@ RK_INLINE void tile_body(const rk_conv_tile *tile, const int rows, const int vec
     tile_begin(tile, sum, last, rows, vectors, 0);
   tile_products(tile, sum, rows, vectors);
   if (masked)
-    tile_end(tile, sum, last, rows, vectors, 1);
+    tile_end(tile, sum, last, rows, vectors, 1, 0);
+  else if (RK_STREAMS && tile->stream)
+    tile_end(tile, sum, last, rows, vectors, 0, 1);
   else
-    tile_end(tile, sum, last, rows, vectors, 0);
+    tile_end(tile, sum, last, rows, vectors, 0, 0);
 }
 
 RK_INLINE void outer_products(const rk_conv_outer *outer, rk_vector (*sum)[RK_CONV_MOST_VECTORS], rk_mask last, const int rows,
@@ -289,6 +293,7 @@ const rk_conv_kernels RK_KERNELS = {
     .outer = {{outer_1x1, outer_2x1, outer_3x1, outer_4x1, outer_5x1, outer_6x1, outer_7x1, outer_8x1},
               {outer_1x2, outer_2x2, outer_3x2, outer_4x2, outer_5x2, outer_6x2}},
 #endif
+    .stream_fence = rk_stream_fence,
     .column_sum = column_sum,
     .depthwise_row = depthwise_row,
     .depthwise_weight_row = depthwise_weight_row,

@@ -218,6 +218,7 @@ static void run_winograd(const rk_conv_plan *plan, winograd_run *run, const rk_t
   const rk_team own = {.tid = whole->tid, .nth = whole->nth < plan->threads ? whole->nth : plan->threads};
   const rk_team *team = whole->tid < plan->threads ? &own : NULL;
   float *zeros = team ? run->scratch + plan->block[ZEROS_AT] + team->tid * winograd.c_line : NULL;
+  run->output.stream = rk_conv_streams(&winograd.at, winograd.kernels, run->output.dst, run->output.add);
   if (team) memset(zeros, 0, (size_t)winograd.c_line * sizeof(float));
   if (plan->block[SHARE_OUTPUTS])
     run_outputs(plan, &winograd, run, zeros, team, whole);

@@ -28,6 +28,7 @@ typedef struct rk_winograd_output {
   const float *bias, *add, *slope;
   rk_activation activation;
   float *dst;
+  int stream; /* store past the caches: every vector of dst is aligned */
 } rk_winograd_output;
 
 /* One instruction set's transforms, by m = 2 and m = 4. `zeros`: a line of zeros, for pixels outside the map. */

@@ -127,6 +127,14 @@ RK_INLINE void source_vector(const float *const *at, int64_t c, rk_mask mask, fl
   }
 }
 
+/* Asks for the source rows that the tile below this one will add to its own: they are too far apart for the processor to foresee. */
+RK_INLINE void prefetch_below(const rk_correlation *at, const float *src, tile_position position, const int m) {
+  uintptr_t row = (uintptr_t)src, pixel = (uintptr_t)at->src_c * sizeof(float), pitch = (uintptr_t)at->src_w * pixel;
+  row += (uintptr_t)(position.n * at->src_h + position.y + at->offset_h + m + 2) * pitch + (uintptr_t)position.x * pixel;
+  for (int i = 0; i < m; i++, row += pitch)
+    for (uintptr_t byte = 0; byte < (uintptr_t)m * pixel; byte += 64) __builtin_prefetch((const void *)(row + byte));
+}
+
 RK_INLINE void source_tiles(const rk_winograd *winograd, const float *src, const float *zeros, int64_t begin, int64_t end, float *lines,
                             int64_t plane, const int m) {
   const rk_correlation *at = &winograd->at;
@@ -137,6 +145,7 @@ RK_INLINE void source_tiles(const rk_winograd *winograd, const float *src, const
     tile_position position = position_of(winograd, tile, m);
     pixel_addresses(src + position.n * at->src_h * at->src_w * at->src_c, zeros, at->src_h, at->src_w, at->src_c, position.y + at->offset_h,
                     position.x + at->offset_w, addresses, m + 2);
+    prefetch_below(at, src, position, m);
     for (int64_t c = 0; c < whole; c += RK_LANES) source_vector(addresses, c, tail, lines, plane, m, 0);
     if (whole < at->c) source_vector(addresses, whole, tail, lines, plane, m, 1);
   }
@@ -171,6 +180,8 @@ RK_INLINE void output_vector(const rk_winograd *winograd, const rk_winograd_outp
       rk_vector value = finish(output, rk_add(t[j], bias), offset, k, mask, masked);
       if (masked)
         rk_store_first(output->dst + offset, mask, value);
+      else if (RK_STREAMS && output->stream)
+        rk_stream(output->dst + offset, value);
       else
         rk_store(output->dst + offset, value);
     }
@@ -190,6 +201,7 @@ RK_INLINE void output_tiles(const rk_winograd *winograd, const rk_winograd_outpu
       output_vector(winograd, output, line + k, dst, rows, columns, k, tail, m, 0);
     if (whole < output->k_end) output_vector(winograd, output, line + whole, dst, rows, columns, whole, tail, m, 1);
   }
+  if (output->stream) rk_stream_fence();
 }
 
 RK_INLINE void weight_vectors(const float *weight, int64_t tap_step, int64_t count, int64_t lanes, float *panel, int64_t plane, const int m) {

@@ -29,6 +29,10 @@ RK_INLINE rk_vector rk_load_first(const float *src, rk_mask mask) {
 RK_INLINE void rk_store_first(float *dst, rk_mask mask, rk_vector value) {
   for (int64_t i = 0; i < mask; i++) dst[i] = value[i];
 }
+/* Stores past the caches would be of half lines: not here. */
+#define RK_STREAMS 0
+RK_INLINE void rk_stream(float *dst, rk_vector value) { rk_store(dst, value); }
+RK_INLINE void rk_stream_fence(void) {}
 RK_INLINE rk_vector rk_add(rk_vector a, rk_vector b) { return a + b; }
 RK_INLINE rk_vector rk_sub(rk_vector a, rk_vector b) { return a - b; }
 RK_INLINE rk_vector rk_mul(rk_vector a, rk_vector b) { return a * b; }

@@ -18,6 +18,10 @@ RK_INLINE rk_vector rk_load(const float *src) { return _mm256_loadu_ps(src); }
 RK_INLINE void rk_store(float *dst, rk_vector value) { _mm256_storeu_ps(dst, value); }
 RK_INLINE rk_vector rk_load_first(const float *src, rk_mask mask) { return _mm256_maskload_ps(src, mask); }
 RK_INLINE void rk_store_first(float *dst, rk_mask mask, rk_vector value) { _mm256_maskstore_ps(dst, mask, value); }
+/* Stores past the caches would be of half lines: not here. */
+#define RK_STREAMS 0
+RK_INLINE void rk_stream(float *dst, rk_vector value) { rk_store(dst, value); }
+RK_INLINE void rk_stream_fence(void) {}
 RK_INLINE rk_vector rk_add(rk_vector a, rk_vector b) { return _mm256_add_ps(a, b); }
 RK_INLINE rk_vector rk_sub(rk_vector a, rk_vector b) { return _mm256_sub_ps(a, b); }
 RK_INLINE rk_vector rk_mul(rk_vector a, rk_vector b) { return _mm256_mul_ps(a, b); }

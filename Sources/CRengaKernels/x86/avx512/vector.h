@@ -16,6 +16,10 @@ RK_INLINE rk_vector rk_load(const float *src) { return _mm512_loadu_ps(src); }
 RK_INLINE void rk_store(float *dst, rk_vector value) { _mm512_storeu_ps(dst, value); }
 RK_INLINE rk_vector rk_load_first(const float *src, rk_mask mask) { return _mm512_maskz_loadu_ps(mask, src); }
 RK_INLINE void rk_store_first(float *dst, rk_mask mask, rk_vector value) { _mm512_mask_storeu_ps(dst, mask, value); }
+/* Past the caches, to an address on a vector: for whole lines that are not read again soon. */
+#define RK_STREAMS 1
+RK_INLINE void rk_stream(float *dst, rk_vector value) { _mm512_stream_ps(dst, value); }
+RK_INLINE void rk_stream_fence(void) { _mm_sfence(); }
 RK_INLINE rk_vector rk_add(rk_vector a, rk_vector b) { return _mm512_add_ps(a, b); }
 RK_INLINE rk_vector rk_sub(rk_vector a, rk_vector b) { return _mm512_sub_ps(a, b); }
 RK_INLINE rk_vector rk_mul(rk_vector a, rk_vector b) { return _mm512_mul_ps(a, b); }
