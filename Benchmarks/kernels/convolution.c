@@ -61,11 +61,12 @@ static float *numbers(size_t count) {
   return values;
 }
 
-/* The best time of one step among programs of `STEPS` of them: as in a network, one parallel region is shared by many steps. */
+/* The best time of one step among programs of `STEPS` of them: as in a network, one parallel region is shared by many steps.
+ * args: one for all steps (size 0), or one for each, `size` bytes apart. */
 #define STEPS 8
-static double seconds_of(rk_step_fn run, const void *args, int threads) {
+static double seconds_of(rk_step_fn run, const void *args, size_t size, int threads) {
   rk_step steps[STEPS];
-  for (int i = 0; i < STEPS; i++) steps[i] = (rk_step){run, args};
+  for (int i = 0; i < STEPS; i++) steps[i] = (rk_step){run, (const char *)args + (size_t)i * size};
   double best = 1e9, spent = 0;
   for (int i = 0; i < 3 || (spent < 0.25 && i < 400); i++) {
     double start = now(threads);
@@ -85,7 +86,7 @@ static double peak(int threads, rk_isa isa) {
   if (rk_conv_plan_init(&plan, &shape, RK_CONV_FORWARD, RK_CONV_DIRECT, isa, threads) != 0) exit(1);
   float *src = numbers((size_t)(shape.h * shape.w * 256)), *packed = numbers(plan.packed_floats), *dst = numbers((size_t)(shape.h * shape.w * 32));
   rk_conv_forward_args args = {.plan = &plan, .src = src, .packed = packed, .dst = dst, .scratch = NULL};
-  double seconds = seconds_of(rk_conv_forward, &args, threads);
+  double seconds = seconds_of(rk_conv_forward, &args, 0, threads);
   rk_free(src), rk_free(packed), rk_free(dst);
   return 2.0 * 256 * 32 * (double)(shape.h * shape.w) / seconds / 1e9;
 }
@@ -103,17 +104,22 @@ static void time_pass(const layer *layer, rk_conv_pass pass, rk_conv_algorithm a
   float *weight = numbers(weights), *packed = numbers(plan.packed_floats), *bias = numbers((size_t)shape.k);
   float *scratch = numbers(plan.scratch_floats);
   rk_conv_pack_args pack = {.plan = &plan, .weight = weight, .packed = packed};
-  double packing = pass == RK_CONV_BACKWARD_WEIGHT ? 0 : seconds_of(rk_conv_pack, &pack, threads), seconds = 0;
+  double packing = pass == RK_CONV_BACKWARD_WEIGHT ? 0 : seconds_of(rk_conv_pack, &pack, 0, threads), seconds = 0;
   if (pass == RK_CONV_FORWARD) {
-    rk_conv_forward_args args = {.plan = &plan, .src = src, .packed = packed, .bias = bias, .activation = RK_ACTIVATION_RELU, .dst = dst,
-                                 .scratch = scratch};
-    seconds = seconds_of(rk_conv_forward, &args, threads);
+    /* Each step has weights of its own, as the layers of a network have: they do not wait in a cache. */
+    float *all = numbers(plan.packed_floats * STEPS);
+    rk_conv_forward_args args[STEPS];
+    for (size_t i = 0; i < STEPS; i++)
+      args[i] = (rk_conv_forward_args){.plan = &plan, .src = src, .packed = all + i * plan.packed_floats, .bias = bias,
+                                       .activation = RK_ACTIVATION_RELU, .dst = dst, .scratch = scratch};
+    seconds = seconds_of(rk_conv_forward, args, sizeof args[0], threads);
+    rk_free(all);
   } else if (pass == RK_CONV_BACKWARD_DATA) {
     rk_conv_backward_data_args args = {.plan = &plan, .ddst = dst, .packed = packed, .dsrc = src, .scratch = scratch};
-    seconds = seconds_of(rk_conv_backward_data, &args, threads);
+    seconds = seconds_of(rk_conv_backward_data, &args, 0, threads);
   } else {
     rk_conv_backward_weight_args args = {.plan = &plan, .src = src, .ddst = dst, .dweight = weight, .dbias = NULL, .scratch = scratch};
-    seconds = seconds_of(rk_conv_backward_weight, &args, threads);
+    seconds = seconds_of(rk_conv_backward_weight, &args, 0, threads);
   }
   static const char *const names[] = {"forward", "bwd-data", "bwd-weight"};
   double work = 2.0 * (double)(shape.n * out * out) * (double)weights;

@@ -271,9 +271,12 @@ static void run_band(const direct *direct, const direct_run *run, int64_t group,
       tile.bias = first == 0 && run->bias ? run->bias + group_k + k : NULL;
       tile.slope = run->slope ? run->slope + group_k + k : NULL;
       tile.activation = first + lines == direct->lines ? run->activation : RK_ACTIVATION_NONE;
+      int64_t panel_floats = lines * vectors * vector;
+      const float *next = panel + 1 < run->panel_end && chunk == direct->lines ? tile.panel + panel_floats : NULL;
       tile.stream = run->stream && first + lines == direct->lines && tile.lanes == vectors * vector;
       for (int64_t i = 0; i < band->count; i++) {
         const tile_place *place = &band->tiles[i];
+        tile.prefetch = rk_conv_prefetch(next, panel_floats, lines, i, tile.panel);
         tile.src = place->src + first;
         tile.src2 = place->rows > 7 ? place->src2 + first : tile.src;
         tile.dst = run->dst + place->dst + group_k + k;

@@ -32,7 +32,8 @@ typedef struct rk_conv_tile {
   const float *src, *src2; /* the first row of the tile and, where it has more than 7 rows, row ceil(rows / 2) */
   int64_t src_row;         /* floats from one row to the next within either half; so for dst and add */
   int64_t run, inner, inner_step, outer, outer_step;
-  const float *panel; /* [outer * inner * run][vectors * lanes of a vector] */
+  const float *panel;      /* [outer * inner * run][vectors * lanes of a vector] */
+  const float *prefetch;   /* one cache line from here on is asked for with each line of the panel: weights that come next */
   float *dst, *dst2;
   int64_t dst_row;
   const float *bias;       /* or NULL */
@@ -104,6 +105,11 @@ static inline void rk_conv_clip(int64_t shift, int64_t stride, int64_t size, int
   int64_t first = shift < 0 ? rk_div_up(-shift, stride) : 0, last = shift < size ? (size - 1 - shift) / stride + 1 : 0;
   *begin = rk_max64(*begin, first);
   *end = rk_min64(*end, last);
+}
+
+/* What tile `i` of a band prefetches: its part of the next panel's `floats`, while there is any; else its own panel, which is no work. */
+static inline const float *rk_conv_prefetch(const float *next, int64_t floats, int64_t lines, int64_t i, const float *own) {
+  return next && i * lines * 16 < floats ? next + i * lines * 16 : own;
 }
 
 /* ---- Phases of a pass (convolution_correlation.c) ---- */

@@ -33,6 +33,7 @@ RK_INLINE void tile_line(rk_vector (*sum)[RK_CONV_MOST_VECTORS], const char *src
 RK_INLINE void tile_products(const rk_conv_tile *tile, rk_vector (*sum)[RK_CONV_MOST_VECTORS], const int rows, const int vectors) {
   const int step = RK_LANES * vectors;
   const float *panel = tile->panel;
+  const char *prefetch = (const char *)tile->prefetch;
   int64_t one = tile->src_row * 4, three = 3 * one, five = 5 * one;
   RK_HIDE(one);
   RK_HIDE(three);
@@ -41,10 +42,13 @@ RK_INLINE void tile_products(const rk_conv_tile *tile, rk_vector (*sum)[RK_CONV_
     for (int64_t inner = 0; inner < tile->inner; inner++) {
       int64_t first = outer * tile->outer_step + inner * tile->inner_step, left = tile->run;
       const char *src = (const char *)(tile->src + first), *src2 = (const char *)(tile->src2 + first);
-      for (; left >= 4; left -= 4, src += 16, src2 += 16, panel += 4 * step) {
+      for (; left >= 4; left -= 4, src += 16, src2 += 16, panel += 4 * step, prefetch += 256) {
         RK_HIDE(src);
         RK_HIDE(src2);
-        for (int line = 0; line < 4; line++) tile_line(sum, src, src2, one, three, five, line, panel, rows, vectors);
+        for (int line = 0; line < 4; line++) {
+          __builtin_prefetch(prefetch + 64 * line, 0, 2);
+          tile_line(sum, src, src2, one, three, five, line, panel, rows, vectors);
+        }
       }
       for (; left > 0; left--, src += 4, src2 += 4, panel += step) {
         RK_HIDE(src);

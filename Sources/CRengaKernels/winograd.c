@@ -94,7 +94,7 @@ static double cost(const rk_conv_plan *plan, int64_t m) {
 int rk_winograd_prefers(const rk_conv_plan *plan) {
   if (!applies(plan)) return 0;
   double own = cost(plan, plan->algorithm == RK_CONV_WINOGRAD_F4 ? 4 : 2);
-  if (plan->algorithm == RK_CONV_WINOGRAD_F4 && own > 1.05 * cost(plan, 2)) return 0;
+  if (plan->algorithm == RK_CONV_WINOGRAD_F4 && own > cost(plan, 2)) return 0;
   return own < 0.95 * cost(plan, 1);
 }
 
@@ -158,8 +158,13 @@ static void multiply(const rk_winograd *winograd, const float *packed, const flo
       int64_t k = panel * wide, first = 0;
       tile.lanes = (int32_t)rk_min64(wide, winograd->k_line - k);
       tile.panel = packed + (position * winograd->k_line + k) * at->c;
+      int64_t last = panel + 1 == panel_end, floats = at->c * tile.lanes;
+      const float *next = !last                                ? tile.panel + floats
+                          : position + 1 < winograd->positions ? packed + ((position + 1) * winograd->k_line + panel_begin * wide) * at->c
+                                                               : NULL;
       for (int64_t i = 0; i < row_tiles; i++) {
         int64_t rows = tiles / row_tiles + (i < tiles % row_tiles), half = rows > 7 ? (rows + 1) / 2 : 0;
+        tile.prefetch = rk_conv_prefetch(next, floats, at->c, i, tile.panel);
         tile.src = lines + position * lines_plane + first * winograd->c_line;
         tile.src2 = tile.src + half * winograd->c_line;
         tile.dst = products + position * products_plane + first * winograd->k_line + k;

@@ -53,6 +53,14 @@ final class ConvolutionConditionTests: XCTestCase {
         }
     }
 
+    /// Results that are stored past the caches, to aligned memory: more than 3 MB.
+    func testResultsBeyondTheCaches() throws {
+        let shape = try XCTUnwrap(rk_conv_shape(h: 223, w: 225, c: 2, k: 16, r: 3, s: 3, pads: (1, 1, 1, 1)))
+        var test = ConvolutionCase(shape, epilogue: Epilogue(bias: true, add: true, activation: RK_ACTIVATION_RELU))
+        test.misaligned = false
+        assertAllAgree(test, passes: [RK_CONV_FORWARD], sets: fastSets.suffix(1))
+    }
+
     /// A map of one large value: sums cancel only as far as the weights do, so the error is relative to the large products.
     func testLargeMean() {
         for shape in shapes {

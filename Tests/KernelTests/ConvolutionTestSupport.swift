@@ -64,6 +64,8 @@ struct ConvolutionCase {
     var addToOutput: [Float]
     var addToSource: [Float]
     var epilogue = Epilogue()
+    /// Off the alignment, as slices of a host's arrays are; or on it, as Renga's own buffers are.
+    var misaligned = true
 
     init(_ shape: rk_conv_shape, seed: Int = 1, epilogue: Epilogue = Epilogue()) {
         self.shape = shape
@@ -106,7 +108,7 @@ struct ConvolutionCase {
     }
 
     private func run(_ pass: rk_conv_pass, _ plan: UnsafePointer<rk_conv_plan>, _ team: Int32) -> [Float] {
-        let weights = Floats(weight, misaligned: true)
+        let weights = Floats(weight, misaligned: misaligned)
         let scratch = Floats(count: plan.pointee.scratch_floats, repeating: .nan)
         let packed = Floats(count: plan.pointee.packed_floats, repeating: .nan)
         if plan.pointee.packed_floats > 0 {
@@ -128,13 +130,13 @@ struct ConvolutionCase {
     private func forward(_ plan: UnsafePointer<rk_conv_plan>, _ packed: Floats, _ scratch: Floats, _ team: Int32)
         -> Floats
     {
-        let source = Floats(src, misaligned: true)
+        let source = Floats(src, misaligned: misaligned)
         let dst =
             epilogue.addInPlace
-            ? Floats(addToOutput, misaligned: true)
-            : Floats(count: shape.outputCount, repeating: .nan, misaligned: true)
+            ? Floats(addToOutput, misaligned: misaligned)
+            : Floats(count: shape.outputCount, repeating: .nan, misaligned: misaligned)
         let (bias, add, slope) = (
-            Floats(self.bias, misaligned: true), Floats(addToOutput, misaligned: true), Floats(self.slope)
+            Floats(self.bias, misaligned: misaligned), Floats(addToOutput, misaligned: misaligned), Floats(self.slope)
         )
         runStep(
             rk_conv_forward,
@@ -150,12 +152,12 @@ struct ConvolutionCase {
     private func backwardData(_ plan: UnsafePointer<rk_conv_plan>, _ packed: Floats, _ scratch: Floats, _ team: Int32)
         -> Floats
     {
-        let gradient = Floats(ddst, misaligned: true)
+        let gradient = Floats(ddst, misaligned: misaligned)
         let dsrc =
             epilogue.addInPlace
-            ? Floats(addToSource, misaligned: true)
-            : Floats(count: shape.sourceCount, repeating: .nan, misaligned: true)
-        let add = Floats(addToSource, misaligned: true)
+            ? Floats(addToSource, misaligned: misaligned)
+            : Floats(count: shape.sourceCount, repeating: .nan, misaligned: misaligned)
+        let add = Floats(addToSource, misaligned: misaligned)
         runStep(
             rk_conv_backward_data,
             rk_conv_backward_data_args(
@@ -167,9 +169,9 @@ struct ConvolutionCase {
     }
 
     private func backwardWeight(_ plan: UnsafePointer<rk_conv_plan>, _ scratch: Floats, _ team: Int32) -> [Floats] {
-        let (source, gradient) = (Floats(src, misaligned: true), Floats(ddst, misaligned: true))
-        let dweight = Floats(count: shape.weightCount, repeating: .nan, misaligned: true)
-        let dbias = Floats(count: Int(shape.k), repeating: .nan, misaligned: true)
+        let (source, gradient) = (Floats(src, misaligned: misaligned), Floats(ddst, misaligned: misaligned))
+        let dweight = Floats(count: shape.weightCount, repeating: .nan, misaligned: misaligned)
+        let dbias = Floats(count: Int(shape.k), repeating: .nan, misaligned: misaligned)
         runStep(
             rk_conv_backward_weight,
             rk_conv_backward_weight_args(
@@ -207,7 +209,8 @@ func bound(_ algorithm: rk_conv_algorithm) -> Double { algorithm == RK_CONV_WINO
 /// Compares every algorithm that applies, on every instruction set, with the reference twin.
 @discardableResult
 func assertAllAgree(
-    _ test: ConvolutionCase, passes: [rk_conv_pass] = convolutionPasses, file: StaticString = #filePath,
+    _ test: ConvolutionCase, passes: [rk_conv_pass] = convolutionPasses, sets: [rk_isa] = fastSets,
+    file: StaticString = #filePath,
     line: UInt = #line
 )
     -> Int
@@ -218,7 +221,7 @@ func assertAllAgree(
             XCTFail("the reference twin refuses \(test.shape.label)", file: file, line: line)
             return compared
         }
-        for isa in fastSets {
+        for isa in sets {
             for algorithm in fastAlgorithms {
                 guard let found = test.result(pass, algorithm, isa) else { continue }
                 let worst = worstOfRMS(found, expected)
