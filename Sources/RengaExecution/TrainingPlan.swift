@@ -69,17 +69,12 @@ package final class TrainingPlan {
     package let steps: [String]
 
     private let blobs: ParameterBlobs
-    private let batch: Buffer
-    private let labelBuffer: Buffer
     /// Loss, two counts, dropout's key and counter.
     private let cells: Buffer
-    private let counts: UnsafeMutablePointer<Int64>
     private let dropout: UnsafeMutablePointer<UInt64>
     private let graph: Graph
-    private let fused: [FusedStep]
-    private let needsGradient: Set<ValueID>
     private let settings: EmitterSettings
-    private let labelSmoothing: Float
+    private let emission: TrainingEmission
     private let compiled: CompiledPlan
     /// Steps of the plan itself: those behind are the trainer's.
     private let ownSteps: Int
@@ -100,33 +95,31 @@ package final class TrainingPlan {
         guard logits.h == 1, logits.w == 1 else {
             throw RengaError(.unsupported, "training needs an output of [N,1,1,classes], this network makes \(logits)")
         }
-        fused = try Fusion.steps(graph, .training, fuse: options.fuse)
+        let fused = try Fusion.steps(graph, .training, fuse: options.fuse)
         let graph = graph
         steps = fused.map { $0.description(in: graph) }
         blobs = try ParameterBlobs(network)
         try blobs.load(from: network)
-        needsGradient = try TrainingPlan.trainedValues(graph, blobs)
+        let needsGradient = try TrainingPlan.trainedValues(graph, blobs)
         guard needsGradient.contains(graph.outputs[0]) else {
             throw RengaError(.unsupported, "the network has no parameter to train")
         }
         (trainable, statistics) = (blobs.trainable, blobs.fixed)
         inputShape = graph.shapes[0]
-        batch = try Buffer(floats: graph.shapes[0].count, for: "a batch of images")
-        labelBuffer = try Buffer(floats: options.n, for: "a batch of labels")
         cells = try Buffer(bytes: 5 * 8, for: "the results of a step")
         loss = cells.base.bindMemory(to: Double.self, capacity: 1)
-        counts = (cells.base + 8).bindMemory(to: Int64.self, capacity: 2)
         dropout = (cells.base + 24).bindMemory(to: UInt64.self, capacity: 2)
-        labelSmoothing = options.labelSmoothing
         var settings = EmitterSettings(purpose: .training, isa: options.isa, threads: options.threads)
         settings.reuseMemory = options.reuseMemory
         settings.serialWhereSmall = options.serialWhereSmall
         settings.dropout = (dropout, dropout + 1)
         self.settings = settings
-        let work = TrainingEmission(
-            steps: fused, needsGradient: needsGradient, src: batch, labels: labelBuffer, smoothing: labelSmoothing,
-            loss: loss, counts: counts)
-        compiled = try CompiledPlan(graph, settings, blobs, needsGradient: needsGradient, emit: work.emit)
+        emission = TrainingEmission(
+            steps: fused, needsGradient: needsGradient,
+            src: try Buffer(floats: graph.shapes[0].count, for: "a batch of images"),
+            labels: try Buffer(floats: options.n, for: "a batch of labels"), smoothing: options.labelSmoothing,
+            loss: loss, counts: (cells.base + 8).bindMemory(to: Int64.self, capacity: 2))
+        compiled = try CompiledPlan(graph, settings, blobs, needsGradient: needsGradient, emit: emission.emit)
         program = compiled.program
         ownSteps = compiled.program.count
     }
@@ -142,9 +135,9 @@ package final class TrainingPlan {
     /// Floats in `runningStatistics`, padding included.
     package var statisticFloats: Int { blobs.statisticFloats }
     /// The batch of images, `[N,H,W,C]`: to be filled before a run.
-    package var src: UnsafeMutablePointer<Float> { batch.floats }
+    package var src: UnsafeMutablePointer<Float> { emission.src.floats }
     /// The batch of labels, `[N]`: to be filled before a run.
-    package var labels: UnsafeMutablePointer<Int32> { labelBuffer.base.assumingMemoryBound(to: Int32.self) }
+    package var labels: UnsafeMutablePointer<Int32> { emission.labels.base.assumingMemoryBound(to: Int32.self) }
     /// The key of dropout's random stream.
     package var dropoutKey: UInt64 {
         get { dropout[0] }
@@ -173,7 +166,7 @@ package final class TrainingPlan {
             let plan = try plan(for: n)
             program.run(threads: plan.threads, after: plan.program, from: ownSteps)
         }
-        return (loss.pointee, Int(counts[0]), Int(counts[1]))
+        return (loss.pointee, Int(emission.counts[0]), Int(emission.counts[1]))
     }
 
     /// The least seconds of each step over `runs` runs on the present batch; the trainer's steps included.
@@ -186,7 +179,7 @@ package final class TrainingPlan {
     package var memory: TrainingMemory {
         TrainingMemory(
             parameters: blobs.parameters.bytes + blobs.statistics.bytes, gradients: blobs.gradients.bytes,
-            batch: batch.bytes + labelBuffer.bytes, activations: compiled.memory.arena,
+            batch: emission.src.bytes + emission.labels.bytes, activations: compiled.memory.arena,
             scratch: compiled.memory.scratch, activationsLowerBound: compiled.memory.lowerBound)
     }
 
@@ -194,12 +187,9 @@ package final class TrainingPlan {
 
     private func plan(for n: Int) throws(RengaError) -> CompiledPlan {
         if let variant, variant.n == n { return variant.plan }
-        let work = TrainingEmission(
-            steps: fused, needsGradient: needsGradient, src: batch, labels: labelBuffer, smoothing: labelSmoothing,
-            loss: loss, counts: counts)
         let made = try CompiledPlan(
-            graph.withBatch(n), settings, blobs, needsGradient: needsGradient, shared: compiled.buffers, emit: work.emit
-        )
+            graph.withBatch(n), settings, blobs, needsGradient: emission.needsGradient, shared: compiled.buffers,
+            emit: emission.emit)
         variant = (n, made)
         return made
     }
