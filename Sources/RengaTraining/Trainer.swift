@@ -63,7 +63,7 @@ public final class Trainer: @unchecked Sendable {
         _ network: Network, recipe: Recipe = Recipe(), options: TrainerOptions = TrainerOptions()
     ) throws(RengaError) {
         self.recipe = try recipe.validated()
-        threads = options.threads ?? Int(rk_default_threads())
+        threads = options.threads ?? min(Int(rk_default_threads()), Int(RK_MAX_THREADS))
         guard (1...Int(RK_MAX_THREADS)).contains(threads) else {
             throw RengaError(.invalidArgument, "threads must be in 1...\(RK_MAX_THREADS), got \(threads)")
         }
@@ -108,7 +108,7 @@ public final class Trainer: @unchecked Sendable {
             activationsLowerBound: plan.activationsLowerBound)
     }
 
-    /// All bytes of ``memory``: allocated at the start, never more.
+    /// All bytes of ``memory``: allocated at the start, never more. Data sets, batches made ahead and evaluations come on top.
     public var peakBytes: Int { memory.parameters + memory.activations + memory.scratch }
 
     func snapshot() throws(RengaError) -> Network {
