@@ -2,6 +2,7 @@
  * Not here: instruction sets (runtime_isa.c), the number of threads to use (runtime_threads.c). */
 #include "rk_runtime.h"
 #include <limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -147,6 +148,18 @@ static inline void hand_over(void *to) { (void)to; }
 static inline void take_over(void *from) { (void)from; }
 #endif
 
+static _Atomic int in_forked_child;
+static void note_fork(void) { atomic_store(&in_forked_child, 1); }
+static void watch_forks(void) { (void)pthread_atfork(NULL, NULL, note_fork); }
+
+/* libomp starts anew in a forked child, unless KMP_INIT_AT_FORK forbids it (scikit-learn sets that for the whole process): then a child
+ * that inherits a team waits for threads which it does not have, for ever. Such a child runs alone, with the same bits. */
+static int team_was_lost(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  (void)pthread_once(&once, watch_forks);
+  return atomic_load_explicit(&in_forked_child, memory_order_relaxed) && getenv("KMP_INIT_AT_FORK") != NULL;
+}
+
 static void run_team(program *all, int32_t threads) {
   int blocktime = shorten_blocktime();
   hand_over(all);
@@ -177,7 +190,7 @@ int rk_run(const rk_step *steps, size_t count, int32_t threads, double *seconds,
   if (is_set(stop)) return 1;
   if (threads > RK_MAX_THREADS) threads = RK_MAX_THREADS;
   program all = {.steps = steps, .count = count, .seconds = seconds, .stop = stop};
-  if (threads <= 1) {
+  if (threads <= 1 || team_was_lost()) {
     run_steps(&all, &(rk_team){.tid = 0, .nth = 1});
   } else {
     all.shared.spins = threads <= processors() ? SPINS : 0;
