@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import textwrap
@@ -181,10 +182,12 @@ def test_beside_scikit_learn(network: renga.Network) -> None:
 
 
 def test_a_fork_goes_on(network: renga.Network) -> None:
+    """Though scikit-learn, imported above, sets KMP_INIT_AT_FORK for the whole process."""
     session = renga.Session(network, threads=2)
     x = np.ones((1, 8, 8, 3), np.float32)
     wanted = session.run(x)
     child = os.fork()
     if child == 0:
+        signal.alarm(20)  # a child that hangs is killed, and fails
         os._exit(0 if np.array_equal(session.run(x), wanted) else 1)
     assert os.waitpid(child, 0)[1] == 0
