@@ -63,38 +63,68 @@ struct GradientCheck {
         return (0..<count).map { buffer.floats[$0] == 0 ? 0 : 1 / (1 - Double(Float(rate))) }
     }
 
+    /// The loss after `change` to the parameters, by the interpreter.
+    private func loss(_ change: (inout ReferenceInterpreter) -> Void) throws -> Double {
+        var (reference, logits) = try interpreter()
+        let source = ReferenceMap(try network.shapes(n: n)[0], images.map(Double.init))
+        change(&reference)
+        return ReferenceInterpreter.loss(try reference.run([source])[logits], labels, smoothing: Double(smoothing))
+    }
+
     /// Compares loss, a few single elements and one random direction of every trained parameter.
     func check(_ plan: TrainingPlan, _ what: String, file: StaticString = #filePath, line: UInt = #line) throws {
-        let (reference, logits) = try interpreter()
-        let source = ReferenceMap(try network.shapes(n: n)[0], images.map(Double.init))
-        func loss(_ change: (inout ReferenceInterpreter) -> Void) throws -> Double {
-            var moved = reference
-            change(&moved)
-            return ReferenceInterpreter.loss(try moved.run([source])[logits], labels, smoothing: Double(smoothing))
-        }
         let found = try plan.run(images, labels)
         assertClose(found.loss, try loss { _ in }, tolerance: 1e-5, "\(what): loss", file: file, line: line)
-        let gradients = plan.gradientsByName
         var random = TestRandom(17)
-        let step = 1e-5
         for slot in plan.trainable {
-            guard let gradient = gradients[slot.name]?.map(Double.init) else { continue }
-            let size = max((gradient.reduce(0) { $0 + $1 * $1 } / Double(slot.count)).squareRoot(), 1e-3)
             var directions = (0..<min(2, slot.count)).map { _ in [random.index(slot.count): 1.0] }
             directions.append(
                 Dictionary(uniqueKeysWithValues: (0..<slot.count).map { ($0, Double(random.float())) }))
             for direction in directions {
-                let (up, down) = (
-                    try loss { net in for (i, d) in direction { net.parameters[slot.name]?[i] += step * d } },
-                    try loss { net in for (i, d) in direction { net.parameters[slot.name]?[i] -= step * d } }
+                try compare(
+                    plan, [slot.name: direction], "\(what): d \(slot.name) (\(direction.count) moved)", file: file,
+                    line: line
                 )
-                let expected = (up - down) / (2 * step)
-                let got = direction.reduce(0) { $0 + gradient[$1.key] * $1.value }
-                let scale = size * direction.values.reduce(0) { $0 + $1 * $1 }.squareRoot()
-                assertClose(
-                    got, expected, tolerance: 1e-3 * scale, "\(what): d \(slot.name) (\(direction.count) moved)",
-                    file: file, line: line)
             }
         }
+    }
+
+    /// Compares loss and one random direction of all trained parameters together.
+    func checkOneDirection(
+        _ plan: TrainingPlan, _ what: String, file: StaticString = #filePath, line: UInt = #line
+    ) throws {
+        let found = try plan.run(images, labels)
+        assertClose(found.loss, try loss { _ in }, tolerance: 1e-4, "\(what): loss", file: file, line: line)
+        var random = TestRandom(23)
+        var directions: [String: [Int: Double]] = [:]
+        for slot in plan.trainable {
+            directions[slot.name] = Dictionary(
+                uniqueKeysWithValues: (0..<slot.count).map { ($0, Double(random.float())) })
+        }
+        try compare(plan, directions, what, file: file, line: line)
+    }
+
+    /// The derivative along `directions`: the plan's against central differences.
+    private func compare(
+        _ plan: TrainingPlan, _ directions: [String: [Int: Double]], _ what: String, file: StaticString, line: UInt
+    ) throws {
+        let step = 1e-5
+        func moved(_ distance: Double) throws -> Double {
+            try loss { net in
+                for (name, direction) in directions {
+                    for (i, d) in direction { net.parameters[name]?[i] += distance * d }
+                }
+            }
+        }
+        let gradients = plan.gradientsByName
+        var (got, scale) = (0.0, 0.0)
+        for (name, direction) in directions {
+            let gradient = (gradients[name] ?? []).map(Double.init)
+            got += direction.reduce(0) { $0 + gradient[$1.key] * $1.value }
+            let square = gradient.reduce(0) { $0 + $1 * $1 } / Double(max(gradient.count, 1))
+            scale += max(square, 1e-6) * direction.values.reduce(0) { $0 + $1 * $1 }
+        }
+        let expected = (try moved(step) - moved(-step)) / (2 * step)
+        assertClose(got, expected, tolerance: 1e-3 * scale.squareRoot(), what, file: file, line: line)
     }
 }
