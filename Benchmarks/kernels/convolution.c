@@ -3,10 +3,9 @@
  *
  * Build and run from the top of the repository:
  *   clang -O2 -std=gnu11 -fopenmp -fno-math-errno -ISources/CRengaKernels/include Benchmarks/kernels/convolution.c \
- *     $(find Sources/CRengaKernels -name 'convolution*.c' -o -name 'winograd*.c' -o -path Sources/CRengaKernels/'runtime*.c') -o /tmp/convolution-bench \
- *     -l:libomp.so.5 -lm && /tmp/convolution-bench
- * Arguments: [cifar|resnet|vgg|channels|linear|all] [threads] [isa: 1 generic, 2 avx2, 3 avx512].
- * Figures are the best of several runs: the machine's own noise only ever adds. */
+ *     $(find Sources/CRengaKernels -name 'convolution*.c' -o -name 'winograd*.c' -o -path Sources/CRengaKernels/'runtime*.c') -o
+ * /tmp/convolution-bench \ -l:libomp.so.5 -lm && /tmp/convolution-bench Arguments: [cifar|resnet|vgg|channels|linear|all] [threads] [isa: 1
+ * generic, 2 avx2, 3 avx512]. Figures are the best of several runs: the machine's own noise only ever adds. */
 #include "rk_convolution.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,31 +18,36 @@ typedef struct layer {
 } layer;
 
 static const layer cifar[] = {
-    {"stem 3->16 @32 b128", 128, 32, 3, 16, 3, 1, 1},  {"16->16 @32 b128", 128, 32, 16, 16, 3, 1, 1},
-    {"16->32 s2 @32 b128", 128, 32, 16, 32, 3, 2, 1},  {"32->32 @16 b128", 128, 16, 32, 32, 3, 1, 1},
-    {"32->64 s2 @16 b128", 128, 16, 32, 64, 3, 2, 1},  {"64->64 @8 b128", 128, 8, 64, 64, 3, 1, 1},
-    {"1x1 16->32 s2 @32 b128", 128, 32, 16, 32, 1, 2, 0}, {"1x1 32->64 s2 @16 b128", 128, 16, 32, 64, 1, 2, 0},
-    {"16->16 @32 b4", 4, 32, 16, 16, 3, 1, 1},         {"64->64 @8 b4", 4, 8, 64, 64, 3, 1, 1},
+    {"stem 3->16 @32 b128", 128, 32, 3, 16, 3, 1, 1},
+    {"16->16 @32 b128", 128, 32, 16, 16, 3, 1, 1},
+    {"16->32 s2 @32 b128", 128, 32, 16, 32, 3, 2, 1},
+    {"32->32 @16 b128", 128, 16, 32, 32, 3, 1, 1},
+    {"32->64 s2 @16 b128", 128, 16, 32, 64, 3, 2, 1},
+    {"64->64 @8 b128", 128, 8, 64, 64, 3, 1, 1},
+    {"1x1 16->32 s2 @32 b128", 128, 32, 16, 32, 1, 2, 0},
+    {"1x1 32->64 s2 @16 b128", 128, 16, 32, 64, 1, 2, 0},
+    {"16->16 @32 b4", 4, 32, 16, 16, 3, 1, 1},
+    {"64->64 @8 b4", 4, 8, 64, 64, 3, 1, 1},
 };
 static const layer resnet[] = {
-    {"7x7 s2 3->64 @224", 1, 224, 3, 64, 7, 2, 3},   {"1x1 64->256 @56", 1, 56, 64, 256, 1, 1, 0},
-    {"1x1 256->64 @56", 1, 56, 256, 64, 1, 1, 0},    {"3x3 64 @56", 1, 56, 64, 64, 3, 1, 1},
-    {"3x3 s2 128 @56", 1, 56, 128, 128, 3, 2, 1},    {"1x1 s2 256->512 @56", 1, 56, 256, 512, 1, 2, 0},
-    {"1x1 128->512 @28", 1, 28, 128, 512, 1, 1, 0},  {"1x1 512->128 @28", 1, 28, 512, 128, 1, 1, 0},
-    {"3x3 128 @28", 1, 28, 128, 128, 3, 1, 1},       {"3x3 s2 256 @28", 1, 28, 256, 256, 3, 2, 1},
+    {"7x7 s2 3->64 @224", 1, 224, 3, 64, 7, 2, 3},    {"1x1 64->256 @56", 1, 56, 64, 256, 1, 1, 0},
+    {"1x1 256->64 @56", 1, 56, 256, 64, 1, 1, 0},     {"3x3 64 @56", 1, 56, 64, 64, 3, 1, 1},
+    {"3x3 s2 128 @56", 1, 56, 128, 128, 3, 2, 1},     {"1x1 s2 256->512 @56", 1, 56, 256, 512, 1, 2, 0},
+    {"1x1 128->512 @28", 1, 28, 128, 512, 1, 1, 0},   {"1x1 512->128 @28", 1, 28, 512, 128, 1, 1, 0},
+    {"3x3 128 @28", 1, 28, 128, 128, 3, 1, 1},        {"3x3 s2 256 @28", 1, 28, 256, 256, 3, 2, 1},
     {"1x1 256->1024 @14", 1, 14, 256, 1024, 1, 1, 0}, {"1x1 1024->256 @14", 1, 14, 1024, 256, 1, 1, 0},
-    {"3x3 256 @14", 1, 14, 256, 256, 3, 1, 1},       {"3x3 s2 512 @14", 1, 14, 512, 512, 3, 2, 1},
-    {"1x1 512->2048 @7", 1, 7, 512, 2048, 1, 1, 0},  {"1x1 2048->512 @7", 1, 7, 2048, 512, 1, 1, 0},
+    {"3x3 256 @14", 1, 14, 256, 256, 3, 1, 1},        {"3x3 s2 512 @14", 1, 14, 512, 512, 3, 2, 1},
+    {"1x1 512->2048 @7", 1, 7, 512, 2048, 1, 1, 0},   {"1x1 2048->512 @7", 1, 7, 2048, 512, 1, 1, 0},
     {"3x3 512 @7", 1, 7, 512, 512, 3, 1, 1},
 };
 static const layer vgg[] = {
-    {"3->64 @224", 1, 224, 3, 64, 3, 1, 1},     {"64->64 @224", 1, 224, 64, 64, 3, 1, 1},   {"64->128 @112", 1, 112, 64, 128, 3, 1, 1},
+    {"3->64 @224", 1, 224, 3, 64, 3, 1, 1},       {"64->64 @224", 1, 224, 64, 64, 3, 1, 1},   {"64->128 @112", 1, 112, 64, 128, 3, 1, 1},
     {"128->128 @112", 1, 112, 128, 128, 3, 1, 1}, {"128->256 @56", 1, 56, 128, 256, 3, 1, 1}, {"256->256 @56", 1, 56, 256, 256, 3, 1, 1},
-    {"256->512 @28", 1, 28, 256, 512, 3, 1, 1}, {"512->512 @28", 1, 28, 512, 512, 3, 1, 1}, {"512->512 @14", 1, 14, 512, 512, 3, 1, 1},
+    {"256->512 @28", 1, 28, 256, 512, 3, 1, 1},   {"512->512 @28", 1, 28, 512, 512, 3, 1, 1}, {"512->512 @14", 1, 14, 512, 512, 3, 1, 1},
 };
 static const layer linear[] = {
-    {"64->10 b128", 128, 1, 64, 10, 1, 1, 0},       {"2048->1000 b1", 1, 1, 2048, 1000, 1, 1, 0},
-    {"4096->4096 b1", 1, 1, 4096, 4096, 1, 1, 0},   {"1024->1024 b128", 128, 1, 1024, 1024, 1, 1, 0},
+    {"64->10 b128", 128, 1, 64, 10, 1, 1, 0},         {"2048->1000 b1", 1, 1, 2048, 1000, 1, 1, 0},
+    {"4096->4096 b1", 1, 1, 4096, 4096, 1, 1, 0},     {"1024->1024 b128", 128, 1, 1024, 1024, 1, 1, 0},
     {"4096->4096 b128", 128, 1, 4096, 4096, 1, 1, 0}, {"784->300 b128", 128, 1, 784, 300, 1, 1, 0},
 };
 
@@ -80,11 +84,24 @@ static double seconds_of(rk_step_fn run, const void *args, size_t size, int thre
 
 /* The peak is that of a product whose operands stay in the first-level cache: 1x1, tiles of 14 pixels, 256 channels to 32. */
 static double peak(int threads, rk_isa isa) {
-  const rk_conv_shape shape = {.n = 1, .h = 14 * threads, .w = 140, .c = 256, .k = 32, .r = 1, .s = 1, .stride_h = 1, .stride_w = 1,
-                               .dilation_h = 1, .dilation_w = 1, .groups = 1, .oh = 14 * threads, .ow = 140};
+  const rk_conv_shape shape = {.n = 1,
+                               .h = 14 * threads,
+                               .w = 140,
+                               .c = 256,
+                               .k = 32,
+                               .r = 1,
+                               .s = 1,
+                               .stride_h = 1,
+                               .stride_w = 1,
+                               .dilation_h = 1,
+                               .dilation_w = 1,
+                               .groups = 1,
+                               .oh = 14 * threads,
+                               .ow = 140};
   rk_conv_plan plan;
   if (rk_conv_plan_init(&plan, &shape, RK_CONV_FORWARD, RK_CONV_DIRECT, isa, threads) != 0) exit(1);
-  float *src = numbers((size_t)(shape.h * shape.w * 256)), *packed = numbers(plan.packed_floats), *dst = numbers((size_t)(shape.h * shape.w * 32));
+  float *src = numbers((size_t)(shape.h * shape.w * 256)), *packed = numbers(plan.packed_floats),
+        *dst = numbers((size_t)(shape.h * shape.w * 32));
   rk_conv_forward_args args = {.plan = &plan, .src = src, .packed = packed, .dst = dst, .scratch = NULL};
   double seconds = seconds_of(rk_conv_forward, &args, 0, threads);
   rk_free(src), rk_free(packed), rk_free(dst);
@@ -93,10 +110,24 @@ static double peak(int threads, rk_isa isa) {
 
 static void time_pass(const layer *layer, rk_conv_pass pass, rk_conv_algorithm algorithm, int threads, rk_isa isa, double peak) {
   int64_t out = (layer->size + 2 * layer->pad - layer->filter) / layer->stride + 1;
-  const rk_conv_shape shape = {
-      .n = layer->n, .h = layer->size, .w = layer->size, .c = layer->c, .k = layer->k, .r = layer->filter, .s = layer->filter,
-      .stride_h = layer->stride, .stride_w = layer->stride, .pad_top = layer->pad, .pad_left = layer->pad, .pad_bottom = layer->pad,
-      .pad_right = layer->pad, .dilation_h = 1, .dilation_w = 1, .groups = 1, .oh = out, .ow = out};
+  const rk_conv_shape shape = {.n = layer->n,
+                               .h = layer->size,
+                               .w = layer->size,
+                               .c = layer->c,
+                               .k = layer->k,
+                               .r = layer->filter,
+                               .s = layer->filter,
+                               .stride_h = layer->stride,
+                               .stride_w = layer->stride,
+                               .pad_top = layer->pad,
+                               .pad_left = layer->pad,
+                               .pad_bottom = layer->pad,
+                               .pad_right = layer->pad,
+                               .dilation_h = 1,
+                               .dilation_w = 1,
+                               .groups = 1,
+                               .oh = out,
+                               .ow = out};
   rk_conv_plan plan;
   if (rk_conv_plan_init(&plan, &shape, pass, algorithm, isa, threads) != 0) return;
   size_t weights = (size_t)(shape.r * shape.s * shape.c * shape.k);
@@ -110,8 +141,13 @@ static void time_pass(const layer *layer, rk_conv_pass pass, rk_conv_algorithm a
     float *all = numbers(plan.packed_floats * STEPS);
     rk_conv_forward_args args[STEPS];
     for (size_t i = 0; i < STEPS; i++)
-      args[i] = (rk_conv_forward_args){.plan = &plan, .src = src, .packed = all + i * plan.packed_floats, .bias = bias,
-                                       .activation = RK_ACTIVATION_RELU, .dst = dst, .scratch = scratch};
+      args[i] = (rk_conv_forward_args){.plan = &plan,
+                                       .src = src,
+                                       .packed = all + i * plan.packed_floats,
+                                       .bias = bias,
+                                       .activation = RK_ACTIVATION_RELU,
+                                       .dst = dst,
+                                       .scratch = scratch};
     seconds = seconds_of(rk_conv_forward, args, sizeof args[0], threads);
     rk_free(all);
   } else if (pass == RK_CONV_BACKWARD_DATA) {
@@ -152,7 +188,7 @@ int main(int argc, char **argv) {
   int threads = argc > 2 ? atoi(argv[2]) : 2, all = strcmp(which, "all") == 0;
   rk_isa isa = argc > 3 ? (rk_isa)atoi(argv[3]) : rk_isa_best();
   printf("%s, %d threads, peak %.1f GFLOP/s\n", rk_isa_name(isa), threads, peak(threads, isa));
-#define LAYERS(name, passes) \
+#define LAYERS(name, passes)                                                                                                               \
   if (all || strcmp(which, #name) == 0) time_layers(name, sizeof name / sizeof name[0], passes, threads, isa)
   LAYERS(cifar, 3);
   LAYERS(resnet, 1);

@@ -83,9 +83,16 @@ static void add_tap(const backward *backward, const rk_conv_backward_weight_args
   if (y0 >= y1 || x0 >= x1) return;
   int64_t src_row = shape->w * shape->c, ddst_row = shape->ow * shape->k;
   rk_conv_outer outer = {
-      .n = images, .h = y1 - y0, .w = x1 - x0,
-      .src_image = shape->h * src_row, .src_row = shape->stride_h * src_row, .src_pixel = shape->stride_w * shape->c,
-      .ddst_image = shape->oh * ddst_row, .ddst_row = ddst_row, .ddst_pixel = shape->k, .dweight_row = shape->k,
+      .n = images,
+      .h = y1 - y0,
+      .w = x1 - x0,
+      .src_image = shape->h * src_row,
+      .src_row = shape->stride_h * src_row,
+      .src_pixel = shape->stride_w * shape->c,
+      .ddst_image = shape->oh * ddst_row,
+      .ddst_row = ddst_row,
+      .ddst_pixel = shape->k,
+      .dweight_row = shape->k,
   };
   const float *src = args->src + (n * shape->h + y0 * shape->stride_h + shift_h) * src_row + (x0 * shape->stride_w + shift_w) * shape->c +
                      block->group * backward->group_c + block->c0;
@@ -155,8 +162,10 @@ static void run_task(const backward *backward, const rk_conv_backward_weight_arg
   float *bias = backward->pieces == 1 ? args->dbias : sums + backward->weights;
   block block = {
       .group = index / backward->blocks_k / backward->blocks_c,
-      .c0 = block_c * backward->block_c, .k0 = block_k * backward->block_k,
-      .dweight = sums, .dbias = args->dbias && block_c == 0 ? bias : NULL,
+      .c0 = block_c * backward->block_c,
+      .k0 = block_k * backward->block_k,
+      .dweight = sums,
+      .dbias = args->dbias && block_c == 0 ? bias : NULL,
   };
   block.c = rk_min64(backward->block_c, backward->group_c - block.c0);
   block.k = rk_min64(backward->block_k, backward->group_k - block.k0);

@@ -37,13 +37,28 @@ static int64_t panel_floats(const rk_correlation *correlation, int64_t lanes) {
 
 static void forward_correlation(const rk_conv_shape *shape, rk_correlation *correlation) {
   *correlation = (rk_correlation){
-      .n = shape->n, .groups = shape->groups,
-      .src_h = shape->h, .src_w = shape->w, .src_c = shape->c, .c = shape->c / shape->groups,
-      .taps_h = shape->r, .taps_w = shape->s, .stride_h = shape->stride_h, .stride_w = shape->stride_w,
-      .dilation_h = shape->dilation_h, .dilation_w = shape->dilation_w, .offset_h = -shape->pad_top, .offset_w = -shape->pad_left,
-      .out_h = shape->oh, .out_w = shape->ow, .k = shape->k / shape->groups,
-      .dst_image = shape->oh * shape->ow * shape->k, .dst_row = shape->ow * shape->k, .dst_pixel = shape->k,
-      .tap_r_step = 1, .tap_s_step = 1,
+      .n = shape->n,
+      .groups = shape->groups,
+      .src_h = shape->h,
+      .src_w = shape->w,
+      .src_c = shape->c,
+      .c = shape->c / shape->groups,
+      .taps_h = shape->r,
+      .taps_w = shape->s,
+      .stride_h = shape->stride_h,
+      .stride_w = shape->stride_w,
+      .dilation_h = shape->dilation_h,
+      .dilation_w = shape->dilation_w,
+      .offset_h = -shape->pad_top,
+      .offset_w = -shape->pad_left,
+      .out_h = shape->oh,
+      .out_w = shape->ow,
+      .k = shape->k / shape->groups,
+      .dst_image = shape->oh * shape->ow * shape->k,
+      .dst_row = shape->ow * shape->k,
+      .dst_pixel = shape->k,
+      .tap_r_step = 1,
+      .tap_s_step = 1,
   };
 }
 
@@ -52,14 +67,31 @@ static void backward_correlation(const rk_conv_shape *shape, int64_t phase, rk_c
   phase_dimension h = phase_of(phase_h, shape->h, shape->r, shape->stride_h, shape->dilation_h, shape->pad_top);
   phase_dimension w = phase_of(phase_w, shape->w, shape->s, shape->stride_w, shape->dilation_w, shape->pad_left);
   *correlation = (rk_correlation){
-      .n = shape->n, .groups = shape->groups,
-      .src_h = shape->oh, .src_w = shape->ow, .src_c = shape->k, .c = shape->k / shape->groups,
-      .taps_h = h.taps, .taps_w = w.taps, .stride_h = 1, .stride_w = 1,
-      .dilation_h = h.dilation, .dilation_w = w.dilation, .offset_h = h.offset, .offset_w = w.offset,
-      .out_h = h.out, .out_w = w.out, .k = shape->c / shape->groups,
-      .dst_first = (phase_h * shape->w + phase_w) * shape->c, .dst_image = shape->h * shape->w * shape->c,
-      .dst_row = shape->stride_h * shape->w * shape->c, .dst_pixel = shape->stride_w * shape->c,
-      .tap_r = h.tap, .tap_r_step = h.tap_step, .tap_s = w.tap, .tap_s_step = w.tap_step,
+      .n = shape->n,
+      .groups = shape->groups,
+      .src_h = shape->oh,
+      .src_w = shape->ow,
+      .src_c = shape->k,
+      .c = shape->k / shape->groups,
+      .taps_h = h.taps,
+      .taps_w = w.taps,
+      .stride_h = 1,
+      .stride_w = 1,
+      .dilation_h = h.dilation,
+      .dilation_w = w.dilation,
+      .offset_h = h.offset,
+      .offset_w = w.offset,
+      .out_h = h.out,
+      .out_w = w.out,
+      .k = shape->c / shape->groups,
+      .dst_first = (phase_h * shape->w + phase_w) * shape->c,
+      .dst_image = shape->h * shape->w * shape->c,
+      .dst_row = shape->stride_h * shape->w * shape->c,
+      .dst_pixel = shape->stride_w * shape->c,
+      .tap_r = h.tap,
+      .tap_r_step = h.tap_step,
+      .tap_s = w.tap,
+      .tap_s_step = w.tap_step,
   };
 }
 
@@ -137,12 +169,10 @@ static void pack_correlation(const rk_conv_pack_args *args, const rk_correlation
     int64_t r = correlation->tap_r + tap / correlation->taps_w * correlation->tap_r_step;
     int64_t s = correlation->tap_s + tap % correlation->taps_w * correlation->tap_s_step;
     const float *weight = args->weight + (r * shape->s + s) * (shape->c / shape->groups) * shape->k;
-    float *packed = args->packed + correlation->packed_first + group * panel_floats(correlation, vector) +
-                    first * taps * correlation->c + tap * correlation->c * lanes;
-    if (plan->pass == RK_CONV_FORWARD)
-      pack_forward(shape, weight, group, first, count, lanes, correlation->c, packed);
-    else
-      pack_backward(shape, weight, group, first, count, lanes, correlation->c, packed);
+    float *packed = args->packed + correlation->packed_first + group * panel_floats(correlation, vector) + first * taps * correlation->c +
+                    tap * correlation->c * lanes;
+    if (plan->pass == RK_CONV_FORWARD) pack_forward(shape, weight, group, first, count, lanes, correlation->c, packed);
+    else pack_backward(shape, weight, group, first, count, lanes, correlation->c, packed);
   }
 }
 

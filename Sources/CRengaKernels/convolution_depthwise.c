@@ -1,6 +1,6 @@
-/* convolution_depthwise.c: convolution of each channel by its own filter (C = K = groups), all three passes: vectors of channels, no copies,
- * and no packed weights, since [R,S,1,K] is what the loops read.
- * Not here: the loops over one row (convolution_kernels.h); depthwise with a multiplier, which is the direct method's. */
+/* convolution_depthwise.c: convolution of each channel by its own filter (C = K = groups), all three passes: vectors of channels, no
+ * copies, and no packed weights, since [R,S,1,K] is what the loops read. Not here: the loops over one row (convolution_kernels.h);
+ * depthwise with a multiplier, which is the direct method's. */
 #include "convolution_internal.h"
 #include <string.h>
 
@@ -28,20 +28,24 @@ static void run_depthwise(const rk_conv_plan *plan, rk_conv_depthwise *depthwise
     int64_t begin, end;
     rk_conv_correlation(plan, phase, &depthwise->at);
     rk_share(depthwise->at.n * depthwise->at.out_h, team, &begin, &end);
-    for (int64_t row = begin; row < end; row++)
-      kernels->depthwise_row(depthwise, row / depthwise->at.out_h, row % depthwise->at.out_h);
+    for (int64_t row = begin; row < end; row++) kernels->depthwise_row(depthwise, row / depthwise->at.out_h, row % depthwise->at.out_h);
   }
 }
 
 void rk_conv_depthwise_forward(const rk_conv_forward_args *args, const rk_team *team) {
-  rk_conv_depthwise depthwise = {.src = args->src, .weight = args->packed, .bias = args->bias, .add = args->add, .slope = args->slope,
-                                 .activation = args->activation, .dst = args->dst};
+  rk_conv_depthwise depthwise = {.src = args->src,
+                                 .weight = args->packed,
+                                 .bias = args->bias,
+                                 .add = args->add,
+                                 .slope = args->slope,
+                                 .activation = args->activation,
+                                 .dst = args->dst};
   run_depthwise(args->plan, &depthwise, team);
 }
 
 void rk_conv_depthwise_backward_data(const rk_conv_backward_data_args *args, const rk_team *team) {
-  rk_conv_depthwise depthwise = {.src = args->ddst, .weight = args->packed, .add = args->add, .activation = RK_ACTIVATION_NONE,
-                                 .dst = args->dsrc};
+  rk_conv_depthwise depthwise = {
+      .src = args->ddst, .weight = args->packed, .add = args->add, .activation = RK_ACTIVATION_NONE, .dst = args->dsrc};
   run_depthwise(args->plan, &depthwise, team);
 }
 

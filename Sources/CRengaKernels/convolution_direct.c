@@ -32,12 +32,12 @@ typedef struct direct {
   rk_correlation at;
   const rk_conv_kernels *kernels;
   layout layout;
-  int64_t units;        /* what threads share: rows, or pixels of a matrix or of patches */
-  int64_t band_units;   /* most of them in a band */
-  int64_t band_w;       /* most columns of a band of rows */
-  int64_t copy_w;       /* LAYOUT_ROWS: pixels of a padded row */
-  int64_t band_floats;  /* scratch of one thread */
-  int64_t lines;        /* taps x channels: the length of a panel */
+  int64_t units;       /* what threads share: rows, or pixels of a matrix or of patches */
+  int64_t band_units;  /* most of them in a band */
+  int64_t band_w;      /* most columns of a band of rows */
+  int64_t copy_w;      /* LAYOUT_ROWS: pixels of a padded row */
+  int64_t band_floats; /* scratch of one thread */
+  int64_t lines;       /* taps x channels: the length of a panel */
   int64_t panels;
   int64_t rows_per_tile; /* 2: a tile is two output rows */
 } direct;
@@ -90,11 +90,12 @@ static int prepare(const rk_conv_plan *plan, int64_t phase, direct *direct) {
   direct->units = at->n * at->out_h;
   direct->copy_w = (at->out_w - 1) * at->stride_w + (at->taps_w - 1) * at->dilation_w + 1;
   if (kernels->tile_rows >= 8 && 2 * at->out_w >= 8 && 2 * at->out_w <= kernels->tile_rows) direct->rows_per_tile = 2;
-  int64_t row_floats = direct->copy_w * at->c, halo = rows_seen(at, 1) - at->stride_h;
+  int64_t row[] = {direct->copy_w, at->c}, row_floats = rk_conv_addressable(row, 2), halo = rows_seen(at, 1) - at->stride_h;
   int64_t tiles_per_row = rk_min64(rk_div_up(at->out_w, kernels->tile_rows), MOST_TILES / 2);
   direct->band_w = tiles_per_row * kernels->tile_rows;
-  int64_t rows = rk_min64((BAND_FLOATS / row_floats - halo) / at->stride_h, MOST_TILES / tiles_per_row);
+  int64_t rows = rk_min64((BAND_FLOATS / rk_max64(row_floats, 1) - halo) / at->stride_h, MOST_TILES / tiles_per_row);
   direct->band_units = rk_min64(rk_max64(rows, 2), at->out_h);
+  if (row_floats == 0) return -1;
   int64_t factors[] = {rows_seen(at, direct->band_units), direct->copy_w, at->c};
   if (direct->layout == LAYOUT_ROWS) direct->band_floats = rk_conv_addressable(factors, 3);
   return direct->layout == LAYOUT_ROWS && direct->band_floats == 0 ? -1 : 0;
@@ -138,9 +139,11 @@ static void place_pixels(const direct *direct, const float *src, int64_t step, i
   int64_t tiles = rk_div_up(pixels, direct->kernels->tile_rows), first = 0;
   for (int64_t i = 0; i < tiles; i++) {
     int64_t rows = pixels / tiles + (i < pixels % tiles), half = (rows + 1) / 2, pixel = direct->at.dst_pixel;
-    band->tiles[band->count++] = (tile_place){
-        .src = src + first * step, .src2 = src + (first + half) * step,
-        .dst = dst + first * pixel, .dst2 = dst + (first + half) * pixel, .rows = (int32_t)rows};
+    band->tiles[band->count++] = (tile_place){.src = src + first * step,
+                                              .src2 = src + (first + half) * step,
+                                              .dst = dst + first * pixel,
+                                              .dst2 = dst + (first + half) * pixel,
+                                              .rows = (int32_t)rows};
     first += rows;
   }
 }
@@ -158,8 +161,7 @@ static void copy_row(const direct *direct, const float *src, int64_t n, int64_t 
   memset(dst + end * c, 0, (size_t)((width - end) * c) * sizeof(float));
   if (end == first) return;
   const float *row = src + ((n * at->src_h + h) * at->src_w + first + at->offset_w) * at->src_c + group * c;
-  if (c == at->src_c)
-    memcpy(dst + first * c, row, (size_t)((end - first) * c) * sizeof(float));
+  if (c == at->src_c) memcpy(dst + first * c, row, (size_t)((end - first) * c) * sizeof(float));
   else
     for (int64_t x = first; x < end; x++, row += at->src_c) memcpy(dst + x * c, row, (size_t)c * sizeof(float));
 }
@@ -169,10 +171,8 @@ static void copy_patch(const direct *direct, const float *src, int64_t n, int64_
   for (int64_t i = 0; i < at->taps_h; i++)
     for (int64_t j = 0; j < at->taps_w; j++, dst += at->c) {
       int64_t h = y * at->stride_h + i * at->dilation_h + at->offset_h, w = x * at->stride_w + j * at->dilation_w + at->offset_w;
-      if (h < 0 || h >= at->src_h || w < 0 || w >= at->src_w)
-        memset(dst, 0, (size_t)at->c * sizeof(float));
-      else
-        memcpy(dst, src + ((n * at->src_h + h) * at->src_w + w) * at->src_c + group * at->c, (size_t)at->c * sizeof(float));
+      if (h < 0 || h >= at->src_h || w < 0 || w >= at->src_w) memset(dst, 0, (size_t)at->c * sizeof(float));
+      else memcpy(dst, src + ((n * at->src_h + h) * at->src_w + w) * at->src_c + group * at->c, (size_t)at->c * sizeof(float));
     }
 }
 
@@ -219,8 +219,8 @@ static void band_of_rows(const direct *direct, const float *src, int64_t pitch, 
   dst += x * at->dst_pixel;
   for (int64_t i = 0; i < rows; i++, src += step, dst += at->dst_row) {
     if (direct->rows_per_tile == 2 && i + 1 < rows) {
-      band->tiles[band->count++] = (tile_place){
-          .src = src, .src2 = src + step, .dst = dst, .dst2 = dst + at->dst_row, .rows = (int32_t)(2 * at->out_w)};
+      band->tiles[band->count++] =
+          (tile_place){.src = src, .src2 = src + step, .dst = dst, .dst2 = dst + at->dst_row, .rows = (int32_t)(2 * at->out_w)};
       i++, src += step, dst += at->dst_row;
     } else {
       place_pixels(direct, src, pixel, count, dst, band);
@@ -297,10 +297,10 @@ static void run_pixels(const direct *direct, const direct_run *run, band *band) 
     for (int64_t begin = run->unit_begin; begin < run->unit_end; begin += direct->band_units) {
       int64_t end = rk_min64(begin + direct->band_units, run->unit_end);
       band->count = 0;
-      if (direct->layout == LAYOUT_PATCHES)
-        band_of_patches(direct, run, begin, end, group, band);
+      if (direct->layout == LAYOUT_PATCHES) band_of_patches(direct, run, begin, end, group, band);
       else
-        place_pixels(direct, run->src + begin * at->src_c + group * at->c, at->src_c, end - begin, at->dst_first + begin * at->dst_pixel, band);
+        place_pixels(direct, run->src + begin * at->src_c + group * at->c, at->src_c, end - begin, at->dst_first + begin * at->dst_pixel,
+                     band);
       run_band(direct, run, group, band);
     }
 }
@@ -332,10 +332,8 @@ static void run_empty(const direct *direct, const direct_run *run, const rk_team
   for (int64_t row = begin; row < end; row++)
     for (int64_t x = 0; x < at->out_w; x++) {
       int64_t dst = at->dst_first + row / at->out_h * at->dst_image + row % at->out_h * at->dst_row + x * at->dst_pixel;
-      if (run->add)
-        memcpy(run->dst + dst, run->add + dst, (size_t)count * sizeof(float));
-      else
-        memset(run->dst + dst, 0, (size_t)count * sizeof(float));
+      if (run->add) memcpy(run->dst + dst, run->add + dst, (size_t)count * sizeof(float));
+      else memset(run->dst + dst, 0, (size_t)count * sizeof(float));
     }
 }
 
@@ -350,8 +348,7 @@ static void share(const direct *direct, const rk_team *team, direct_run *run) {
   run->panel_end = direct->panels;
   if ((weights > 2 * operands && !uneven) || (units < team->nth && direct->panels > units))
     rk_share(direct->panels, team, &run->panel_begin, &run->panel_end);
-  else
-    rk_share(direct->units, team, &run->unit_begin, &run->unit_end);
+  else rk_share(direct->units, team, &run->unit_begin, &run->unit_end);
 }
 
 static void run_direct(const rk_conv_plan *plan, direct_run *run, const rk_team *whole) {
@@ -369,22 +366,30 @@ static void run_direct(const rk_conv_plan *plan, direct_run *run, const rk_team 
     share(&direct, &team, run);
     run->stream = rk_conv_streams(&direct.at, direct.kernels, run->dst, run->add);
     if (run->panel_begin == run->panel_end) continue;
-    if (direct.layout == LAYOUT_MATRIX || direct.layout == LAYOUT_PATCHES)
-      run_pixels(&direct, run, &band);
-    else
-      run_rows(&direct, run, &band);
+    if (direct.layout == LAYOUT_MATRIX || direct.layout == LAYOUT_PATCHES) run_pixels(&direct, run, &band);
+    else run_rows(&direct, run, &band);
     if (run->stream) direct.kernels->stream_fence();
   }
 }
 
 void rk_conv_direct_forward(const rk_conv_forward_args *args, const rk_team *team) {
-  direct_run run = {.src = args->src, .packed = args->packed, .bias = args->bias, .add = args->add, .slope = args->slope,
-                    .activation = args->activation, .dst = args->dst, .scratch = args->scratch};
+  direct_run run = {.src = args->src,
+                    .packed = args->packed,
+                    .bias = args->bias,
+                    .add = args->add,
+                    .slope = args->slope,
+                    .activation = args->activation,
+                    .dst = args->dst,
+                    .scratch = args->scratch};
   run_direct(args->plan, &run, team);
 }
 
 void rk_conv_direct_backward_data(const rk_conv_backward_data_args *args, const rk_team *team) {
-  direct_run run = {.src = args->ddst, .packed = args->packed, .add = args->add, .activation = RK_ACTIVATION_NONE, .dst = args->dsrc,
+  direct_run run = {.src = args->ddst,
+                    .packed = args->packed,
+                    .add = args->add,
+                    .activation = RK_ACTIVATION_NONE,
+                    .dst = args->dsrc,
                     .scratch = args->scratch};
   run_direct(args->plan, &run, team);
 }

@@ -11,16 +11,16 @@
 /* ---- The correlation ---- */
 
 /* dst[n, y, x, k] = sum over taps (i, j) and c of src[n, y stride_h + i dilation_h + offset_h, x stride_w + j dilation_w + offset_w, c]
- * weight[tap(i, j)][c][k], sources outside the map counting as 0. Forward is one of these; backward-data is one for each phase of the stride
- * (the pixels of dsrc that see the same taps), with c and k exchanged. */
+ * weight[tap(i, j)][c][k], sources outside the map counting as 0. Forward is one of these; backward-data is one for each phase of the
+ * stride (the pixels of dsrc that see the same taps), with c and k exchanged. */
 typedef struct rk_correlation {
   int64_t n, groups;
   int64_t src_h, src_w, src_c, c; /* src_c: floats a source pixel; c: channels of one group */
   int64_t taps_h, taps_w, stride_h, stride_w, dilation_h, dilation_w, offset_h, offset_w;
-  int64_t out_h, out_w, k;                             /* k: outputs of one group */
-  int64_t dst_first, dst_image, dst_row, dst_pixel;    /* floats */
-  int64_t tap_r, tap_r_step, tap_s, tap_s_step;        /* tap (i, j) is weight[tap_r + i tap_r_step, tap_s + j tap_s_step] */
-  int64_t packed_first;                                /* where its panels begin in the packed weights */
+  int64_t out_h, out_w, k;                          /* k: outputs of one group */
+  int64_t dst_first, dst_image, dst_row, dst_pixel; /* floats */
+  int64_t tap_r, tap_r_step, tap_s, tap_s_step;     /* tap (i, j) is weight[tap_r + i tap_r_step, tap_s + j tap_s_step] */
+  int64_t packed_first;                             /* where its panels begin in the packed weights */
 } rk_correlation;
 
 /* ---- Micro-kernels (convolution_kernels.h, compiled once per instruction set) ---- */
@@ -32,15 +32,15 @@ typedef struct rk_conv_tile {
   const float *src, *src2; /* the first row of the tile and, where it has more than 7 rows, row ceil(rows / 2) */
   int64_t src_row;         /* floats from one row to the next within either half; so for dst and add */
   int64_t run, inner, inner_step, outer, outer_step;
-  const float *panel;      /* [outer * inner * run][vectors * lanes of a vector] */
-  const float *prefetch;   /* one cache line from here on is asked for with each line of the panel: weights that come next */
+  const float *panel;    /* [outer * inner * run][vectors * lanes of a vector] */
+  const float *prefetch; /* one cache line from here on is asked for with each line of the panel: weights that come next */
   float *dst, *dst2;
   int64_t dst_row;
   const float *bias;       /* or NULL */
   const float *add, *add2; /* or NULL; laid out as dst */
   const float *slope;
   rk_activation activation;
-  int32_t lanes; /* outputs in this panel: the last vector may be partly used */
+  int32_t lanes;  /* outputs in this panel: the last vector may be partly used */
   int32_t stream; /* store past the caches; a fence must follow */
 } rk_conv_tile;
 typedef void (*rk_conv_tile_fn)(const rk_conv_tile *tile);
@@ -70,9 +70,9 @@ typedef struct rk_conv_depthwise {
 #define RK_CONV_MOST_ROWS 16
 /* One instruction set's kernels. [vectors - 1][rows - 1]; those beyond the set's own limits are NULL. */
 typedef struct rk_conv_kernels {
-  int32_t lanes;                                /* of a vector */
-  int32_t tile_rows;                            /* most rows of a tile */
-  int32_t outer_rows[RK_CONV_MOST_VECTORS];     /* most rows of an outer product, by vectors */
+  int32_t lanes;                            /* of a vector */
+  int32_t tile_rows;                        /* most rows of a tile */
+  int32_t outer_rows[RK_CONV_MOST_VECTORS]; /* most rows of an outer product, by vectors */
   rk_conv_tile_fn tile[RK_CONV_MOST_VECTORS][RK_CONV_MOST_ROWS];
   rk_conv_outer_fn outer[RK_CONV_MOST_VECTORS][RK_CONV_MOST_ROWS];
   void (*stream_fence)(void); /* orders streamed stores before all later ones */

@@ -17,8 +17,8 @@ RK_INLINE const float *tile_source(const char *src, int i, int64_t one, int64_t 
 }
 
 /* One line of the panel into all accumulators. */
-RK_INLINE void tile_line(rk_vector (*sum)[RK_CONV_MOST_VECTORS], const char *src, const char *src2, int64_t one, int64_t three, int64_t five,
-                         int line, const float *panel, const int rows, const int vectors) {
+RK_INLINE void tile_line(rk_vector (*sum)[RK_CONV_MOST_VECTORS], const char *src, const char *src2, int64_t one, int64_t three,
+                         int64_t five, int line, const float *panel, const int rows, const int vectors) {
   const int split = RK_SPLIT(rows);
   rk_vector weight[RK_CONV_MOST_VECTORS];
   for (int v = 0; v < vectors; v++) weight[v] = rk_load(panel + (line * vectors + v) * RK_LANES);
@@ -91,12 +91,9 @@ RK_INLINE void tile_end(const rk_conv_tile *tile, rk_vector (*sum)[RK_CONV_MOST_
   for (int i = 0; i < rows; i++) {
     float *dst = i < split ? tile->dst + i * tile->dst_row : tile->dst2 + (i - split) * tile->dst_row;
     for (int v = 0; v < vectors; v++) {
-      if (masked && v == vectors - 1)
-        rk_store_first(dst + v * RK_LANES, last, sum[i][v]);
-      else if (RK_STREAMS && stream)
-        rk_stream(dst + v * RK_LANES, sum[i][v]);
-      else
-        rk_store(dst + v * RK_LANES, sum[i][v]);
+      if (masked && v == vectors - 1) rk_store_first(dst + v * RK_LANES, last, sum[i][v]);
+      else if (RK_STREAMS && stream) rk_stream(dst + v * RK_LANES, sum[i][v]);
+      else rk_store(dst + v * RK_LANES, sum[i][v]);
     }
   }
 }
@@ -105,17 +102,12 @@ RK_INLINE void tile_body(const rk_conv_tile *tile, const int rows, const int vec
   rk_vector sum[RK_TILE_ROWS][RK_CONV_MOST_VECTORS];
   const rk_mask last = rk_first(tile->lanes - (vectors - 1) * RK_LANES);
   const int masked = tile->lanes < vectors * RK_LANES;
-  if (masked)
-    tile_begin(tile, sum, last, rows, vectors, 1);
-  else
-    tile_begin(tile, sum, last, rows, vectors, 0);
+  if (masked) tile_begin(tile, sum, last, rows, vectors, 1);
+  else tile_begin(tile, sum, last, rows, vectors, 0);
   tile_products(tile, sum, rows, vectors);
-  if (masked)
-    tile_end(tile, sum, last, rows, vectors, 1, 0);
-  else if (RK_STREAMS && tile->stream)
-    tile_end(tile, sum, last, rows, vectors, 0, 1);
-  else
-    tile_end(tile, sum, last, rows, vectors, 0, 0);
+  if (masked) tile_end(tile, sum, last, rows, vectors, 1, 0);
+  else if (RK_STREAMS && tile->stream) tile_end(tile, sum, last, rows, vectors, 0, 1);
+  else tile_end(tile, sum, last, rows, vectors, 0, 0);
 }
 
 RK_INLINE void outer_products(const rk_conv_outer *outer, rk_vector (*sum)[RK_CONV_MOST_VECTORS], rk_mask last, const int rows,
@@ -139,20 +131,16 @@ RK_INLINE void outer_products(const rk_conv_outer *outer, rk_vector (*sum)[RK_CO
   for (int i = 0; i < rows; i++)
     for (int v = 0; v < vectors; v++) {
       float *dweight = outer->dweight + i * outer->dweight_row + v * RK_LANES;
-      if (masked && v == vectors - 1)
-        rk_store_first(dweight, last, sum[i][v]);
-      else
-        rk_store(dweight, sum[i][v]);
+      if (masked && v == vectors - 1) rk_store_first(dweight, last, sum[i][v]);
+      else rk_store(dweight, sum[i][v]);
     }
 }
 
 RK_INLINE void outer_body(const rk_conv_outer *outer, const int rows, const int vectors) {
   rk_vector sum[RK_CONV_MOST_ROWS][RK_CONV_MOST_VECTORS];
   const rk_mask last = rk_first(outer->lanes - (vectors - 1) * RK_LANES);
-  if (outer->lanes < vectors * RK_LANES)
-    outer_products(outer, sum, last, rows, vectors, 1);
-  else
-    outer_products(outer, sum, last, rows, vectors, 0);
+  if (outer->lanes < vectors * RK_LANES) outer_products(outer, sum, last, rows, vectors, 1);
+  else outer_products(outer, sum, last, rows, vectors, 0);
 }
 
 static void column_sum(const float *src, int64_t rows, int64_t stride, int64_t count, float *dst) {
@@ -193,10 +181,8 @@ RK_INLINE void depthwise_pixels(const rk_conv_depthwise *depthwise, int64_t n, i
     if (depthwise->activation == RK_ACTIVATION_RELU) value = rk_relu(value);
     if (depthwise->activation == RK_ACTIVATION_PRELU)
       value = rk_where_negative(value, rk_mul(value, lanes_of(depthwise->slope + k, mask, masked)));
-    if (masked)
-      rk_store_first(depthwise->dst + dst + p * at->dst_pixel, mask, value);
-    else
-      rk_store(depthwise->dst + dst + p * at->dst_pixel, value);
+    if (masked) rk_store_first(depthwise->dst + dst + p * at->dst_pixel, mask, value);
+    else rk_store(depthwise->dst + dst + p * at->dst_pixel, value);
   }
 }
 
@@ -248,7 +234,8 @@ static void depthwise_weight_row(const rk_conv_depthwise *depthwise, int64_t n, 
         float *sums = dweight + i * depthwise->weight_row + j * channels + k;
         rk_vector sum = rk_load_first(sums, mask);
         for (int64_t x = x0; x < x1; x++)
-          sum = rk_fma(rk_load_first(row + (x * at->stride_w + shift) * at->src_c + k, mask), rk_load_first(ddst + x * channels + k, mask), sum);
+          sum = rk_fma(rk_load_first(row + (x * at->stride_w + shift) * at->src_c + k, mask), rk_load_first(ddst + x * channels + k, mask),
+                       sum);
         rk_store_first(sums, mask, sum);
       }
     }
@@ -256,18 +243,18 @@ static void depthwise_weight_row(const rk_conv_depthwise *depthwise, int64_t n, 
 
 /* ---- One function for each height and width ---- */
 
-#define RK_TILE(rows, vectors) \
+#define RK_TILE(rows, vectors)                                                                                                             \
   static void tile_##rows##x##vectors(const rk_conv_tile *tile) { tile_body(tile, rows, vectors); }
-#define RK_OUTER(rows, vectors) \
+#define RK_OUTER(rows, vectors)                                                                                                            \
   static void outer_##rows##x##vectors(const rk_conv_outer *outer) { outer_body(outer, rows, vectors); }
 #define RK_BOTH(macro, rows) macro(rows, 1) macro(rows, 2)
 
+/* clang-format off */
 RK_BOTH(RK_TILE, 1) RK_BOTH(RK_TILE, 2) RK_BOTH(RK_TILE, 3) RK_BOTH(RK_TILE, 4) RK_BOTH(RK_TILE, 5) RK_BOTH(RK_TILE, 6)
 #if RK_TILE_ROWS == 14
 RK_BOTH(RK_TILE, 7) RK_BOTH(RK_TILE, 8) RK_BOTH(RK_TILE, 9) RK_BOTH(RK_TILE, 10)
 RK_BOTH(RK_TILE, 11) RK_BOTH(RK_TILE, 12) RK_BOTH(RK_TILE, 13) RK_BOTH(RK_TILE, 14)
 #endif
-
 RK_BOTH(RK_OUTER, 1) RK_BOTH(RK_OUTER, 2) RK_BOTH(RK_OUTER, 3) RK_BOTH(RK_OUTER, 4) RK_BOTH(RK_OUTER, 5) RK_BOTH(RK_OUTER, 6)
 RK_OUTER(7, 1) RK_OUTER(8, 1)
 #if RK_OUTER_ROWS_2 == 14
@@ -275,30 +262,32 @@ RK_OUTER(7, 2) RK_OUTER(8, 2)
 RK_BOTH(RK_OUTER, 9) RK_BOTH(RK_OUTER, 10) RK_BOTH(RK_OUTER, 11) RK_BOTH(RK_OUTER, 12) RK_BOTH(RK_OUTER, 13) RK_BOTH(RK_OUTER, 14)
 RK_OUTER(15, 1) RK_OUTER(16, 1)
 #endif
+    /* clang-format on */
 
-const rk_conv_kernels RK_KERNELS = {
-    .lanes = RK_LANES,
-    .tile_rows = RK_TILE_ROWS,
-    .outer_rows = {RK_OUTER_ROWS_1, RK_OUTER_ROWS_2},
+    const rk_conv_kernels RK_KERNELS = {
+        .lanes = RK_LANES,
+        .tile_rows = RK_TILE_ROWS,
+        .outer_rows = {RK_OUTER_ROWS_1, RK_OUTER_ROWS_2},
 #if RK_TILE_ROWS == 14
-    .tile = {{tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1, tile_7x1, tile_8x1, tile_9x1, tile_10x1, tile_11x1, tile_12x1,
-              tile_13x1, tile_14x1},
-             {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2, tile_7x2, tile_8x2, tile_9x2, tile_10x2, tile_11x2, tile_12x2,
-              tile_13x2, tile_14x2}},
+        .tile = {{tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1, tile_7x1, tile_8x1, tile_9x1, tile_10x1, tile_11x1, tile_12x1,
+                  tile_13x1, tile_14x1},
+                 {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2, tile_7x2, tile_8x2, tile_9x2, tile_10x2, tile_11x2, tile_12x2,
+                  tile_13x2, tile_14x2}},
 #else
-    .tile = {{tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1}, {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2}},
+        .tile = {{tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1},
+                 {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2}},
 #endif
 #if RK_OUTER_ROWS_2 == 14
-    .outer = {{outer_1x1, outer_2x1, outer_3x1, outer_4x1, outer_5x1, outer_6x1, outer_7x1, outer_8x1, outer_9x1, outer_10x1, outer_11x1,
-               outer_12x1, outer_13x1, outer_14x1, outer_15x1, outer_16x1},
-              {outer_1x2, outer_2x2, outer_3x2, outer_4x2, outer_5x2, outer_6x2, outer_7x2, outer_8x2, outer_9x2, outer_10x2, outer_11x2,
-               outer_12x2, outer_13x2, outer_14x2}},
+        .outer = {{outer_1x1, outer_2x1, outer_3x1, outer_4x1, outer_5x1, outer_6x1, outer_7x1, outer_8x1, outer_9x1, outer_10x1,
+                   outer_11x1, outer_12x1, outer_13x1, outer_14x1, outer_15x1, outer_16x1},
+                  {outer_1x2, outer_2x2, outer_3x2, outer_4x2, outer_5x2, outer_6x2, outer_7x2, outer_8x2, outer_9x2, outer_10x2,
+                   outer_11x2, outer_12x2, outer_13x2, outer_14x2}},
 #else
-    .outer = {{outer_1x1, outer_2x1, outer_3x1, outer_4x1, outer_5x1, outer_6x1, outer_7x1, outer_8x1},
-              {outer_1x2, outer_2x2, outer_3x2, outer_4x2, outer_5x2, outer_6x2}},
+        .outer = {{outer_1x1, outer_2x1, outer_3x1, outer_4x1, outer_5x1, outer_6x1, outer_7x1, outer_8x1},
+                  {outer_1x2, outer_2x2, outer_3x2, outer_4x2, outer_5x2, outer_6x2}},
 #endif
-    .stream_fence = rk_stream_fence,
-    .column_sum = column_sum,
-    .depthwise_row = depthwise_row,
-    .depthwise_weight_row = depthwise_weight_row,
+        .stream_fence = rk_stream_fence,
+        .column_sum = column_sum,
+        .depthwise_row = depthwise_row,
+        .depthwise_weight_row = depthwise_weight_row,
 };

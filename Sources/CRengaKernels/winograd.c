@@ -104,7 +104,8 @@ int rk_winograd_prefers(const rk_conv_plan *plan) {
 #define GATHER 16
 
 /* dst[channel][tap][lane], taps in the correlation's order, from weight[tap][c0 + lane][k0 + channel]. */
-static void gather_filters(const rk_conv_shape *shape, const float *weight, int64_t k0, int64_t channels, int64_t c0, int64_t lanes, float *dst) {
+static void gather_filters(const rk_conv_shape *shape, const float *weight, int64_t k0, int64_t channels, int64_t c0, int64_t lanes,
+                           float *dst) {
   const int64_t wide = RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS;
   for (int64_t tap = 0; tap < 9; tap++)
     for (int64_t lane = 0; lane < lanes; lane++) {
@@ -225,20 +226,23 @@ static void run_winograd(const rk_conv_plan *plan, winograd_run *run, const rk_t
   float *zeros = team ? run->scratch + plan->block[ZEROS_AT] + team->tid * winograd.c_line : NULL;
   run->output.stream = rk_conv_streams(&winograd.at, winograd.kernels, run->output.dst, run->output.add);
   if (team) memset(zeros, 0, (size_t)winograd.c_line * sizeof(float));
-  if (plan->block[SHARE_OUTPUTS])
-    run_outputs(plan, &winograd, run, zeros, team, whole);
-  else if (team)
-    run_blocks(plan, &winograd, run, zeros, team);
+  if (plan->block[SHARE_OUTPUTS]) run_outputs(plan, &winograd, run, zeros, team, whole);
+  else if (team) run_blocks(plan, &winograd, run, zeros, team);
 }
 
 void rk_winograd_forward(const rk_conv_forward_args *args, const rk_team *team) {
-  winograd_run run = {.src = args->src, .packed = args->packed, .scratch = args->scratch,
-                      .output = {.bias = args->bias, .add = args->add, .slope = args->slope, .activation = args->activation, .dst = args->dst}};
+  winograd_run run = {
+      .src = args->src,
+      .packed = args->packed,
+      .scratch = args->scratch,
+      .output = {.bias = args->bias, .add = args->add, .slope = args->slope, .activation = args->activation, .dst = args->dst}};
   run_winograd(args->plan, &run, team);
 }
 
 void rk_winograd_backward_data(const rk_conv_backward_data_args *args, const rk_team *team) {
-  winograd_run run = {.src = args->ddst, .packed = args->packed, .scratch = args->scratch,
+  winograd_run run = {.src = args->ddst,
+                      .packed = args->packed,
+                      .scratch = args->scratch,
                       .output = {.add = args->add, .activation = RK_ACTIVATION_NONE, .dst = args->dsrc}};
   run_winograd(args->plan, &run, team);
 }

@@ -2,7 +2,8 @@
  *   dW = G^T [sum over tiles of (B^T d B) (x) (A dY A^T)] G,
  * 36 outer products a tile where the direct method has 144. Not here: the transforms (winograd_kernels.h).
  *
- * The tiles are cut into pieces that follow from the shape alone, each with its own sums, which are added in order: same bits for any team. */
+ * The tiles are cut into pieces that follow from the shape alone, each with its own sums, which are added in order: same bits for any team.
+ */
 #include "winograd_internal.h"
 #include <string.h>
 
@@ -42,11 +43,12 @@ int rk_winograd_backward_weight_prefers(const rk_conv_plan *plan) {
 }
 
 /* sums[position][c][k] += the block's lines[position][tile][c] gradients[position][tile][k] */
-static void add_products(const rk_winograd *winograd, const float *lines, const float *gradients, int64_t most, int64_t tiles, float *sums) {
+static void add_products(const rk_winograd *winograd, const float *lines, const float *gradients, int64_t most, int64_t tiles,
+                         float *sums) {
   const rk_conv_kernels *kernels = winograd->kernels;
   int64_t wide = kernels->lanes * RK_CONV_MOST_VECTORS, channels = winograd->at.c;
-  rk_conv_outer outer = {.n = 1, .h = 1, .w = tiles, .src_pixel = winograd->c_line, .ddst_pixel = winograd->k_line,
-                         .dweight_row = winograd->k_line};
+  rk_conv_outer outer = {
+      .n = 1, .h = 1, .w = tiles, .src_pixel = winograd->c_line, .ddst_pixel = winograd->k_line, .dweight_row = winograd->k_line};
   for (int64_t position = 0; position < winograd->positions; position++)
     for (int64_t k = 0; k < winograd->k_line; k += wide) {
       outer.lanes = (int32_t)rk_min64(wide, winograd->k_line - k);
@@ -65,8 +67,7 @@ static void add_products(const rk_winograd *winograd, const float *lines, const 
 /* The bias gradient of output rows [begin, end) of all images. */
 static void add_bias(const rk_conv_backward_weight_args *args, const rk_winograd *winograd, int64_t begin, int64_t end, float *dbias) {
   int64_t pixels = winograd->at.out_w, k = winograd->at.k;
-  for (int64_t row = begin; row < end; row++)
-    winograd->kernels->column_sum(args->ddst + row * pixels * k, pixels, k, k, dbias);
+  for (int64_t row = begin; row < end; row++) winograd->kernels->column_sum(args->ddst + row * pixels * k, pixels, k, k, dbias);
 }
 
 static void run_piece(const rk_conv_backward_weight_args *args, const rk_winograd *winograd, int64_t piece, float *lines) {
@@ -75,7 +76,8 @@ static void run_piece(const rk_conv_backward_weight_args *args, const rk_winogra
   const rk_team pieces = {.tid = (int32_t)piece, .nth = (int32_t)plan->block[PIECES]};
   int64_t most = plan->block[BLOCK_TILES], begin, end;
   float *sums = args->scratch + piece * plan->block[PIECE_FLOATS];
-  float *gradients = lines + winograd->positions * most * winograd->c_line, *zeros = gradients + winograd->positions * most * winograd->k_line;
+  float *gradients = lines + winograd->positions * most * winograd->c_line,
+        *zeros = gradients + winograd->positions * most * winograd->k_line;
   memset(sums, 0, (size_t)plan->block[PIECE_FLOATS] * sizeof(float));
   memset(zeros, 0, (size_t)rk_max64(winograd->c_line, winograd->k_line) * sizeof(float));
   rk_share(winograd->tiles, &pieces, &begin, &end);

@@ -22,8 +22,8 @@ typedef struct rk_winograd {
 } rk_winograd;
 
 typedef struct rk_winograd_output {
-  const float *products; /* [positions][...][k_line], the first tile's line of the first position */
-  int64_t plane;         /* floats from one position to the next */
+  const float *products;  /* [positions][...][k_line], the first tile's line of the first position */
+  int64_t plane;          /* floats from one position to the next */
   int64_t k_begin, k_end; /* k_begin on a vector */
   const float *bias, *add, *slope;
   rk_activation activation;
@@ -34,7 +34,8 @@ typedef struct rk_winograd_output {
 /* One instruction set's transforms, by m = 2 and m = 4. `zeros`: a line of zeros, for pixels outside the map. */
 typedef struct rk_winograd_transforms {
   /* lines[position][tile][c_line] = B^T d B of source tiles [begin, end) */
-  void (*source[2])(const rk_winograd *winograd, const float *src, const float *zeros, int64_t begin, int64_t end, float *lines, int64_t plane);
+  void (*source[2])(const rk_winograd *winograd, const float *src, const float *zeros, int64_t begin, int64_t end, float *lines,
+                    int64_t plane);
   /* dst = activation(A^T M A + bias + add) of output tiles [begin, end), clipped at the map's edge */
   void (*output[2])(const rk_winograd *winograd, const rk_winograd_output *output, int64_t begin, int64_t end);
   /* panel[position][lanes] (positions `plane` apart) = G g G^T for one channel: g's tap t at weight + tap_step t, `count` outputs exist */

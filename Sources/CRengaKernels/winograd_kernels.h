@@ -58,8 +58,10 @@ RK_INLINE void weight_line(const rk_vector *g, rk_vector *t, int step, const int
     t[3 * step] = g[2];
     return;
   }
-  rk_vector even_a = rk_fma(rk_broadcast(RK_NA * RK_A2), g[2], rk_mul(rk_broadcast(RK_NA), g[0])), odd_a = rk_mul(rk_broadcast(RK_NA * RK_A), g[1]);
-  rk_vector even_b = rk_fma(rk_broadcast(RK_NB * RK_B2), g[2], rk_mul(rk_broadcast(RK_NB), g[0])), odd_b = rk_mul(rk_broadcast(RK_NB * RK_B), g[1]);
+  rk_vector even_a = rk_fma(rk_broadcast(RK_NA * RK_A2), g[2], rk_mul(rk_broadcast(RK_NA), g[0])),
+            odd_a = rk_mul(rk_broadcast(RK_NA * RK_A), g[1]);
+  rk_vector even_b = rk_fma(rk_broadcast(RK_NB * RK_B2), g[2], rk_mul(rk_broadcast(RK_NB), g[0])),
+            odd_b = rk_mul(rk_broadcast(RK_NB * RK_B), g[1]);
   t[0] = rk_mul(rk_broadcast(RK_N0), g[0]);
   t[step] = rk_add(even_a, odd_a);
   t[2 * step] = rk_sub(even_a, odd_a);
@@ -70,8 +72,10 @@ RK_INLINE void weight_line(const rk_vector *g, rk_vector *t, int step, const int
 
 /* A, m = 4: the transpose of output_line. */
 RK_INLINE void gradient_line(const rk_vector *y, rk_vector *t, int step) {
-  rk_vector even_a = rk_fma(rk_broadcast(RK_A2), y[2], y[0]), odd_a = rk_fma(rk_broadcast(RK_A2 * RK_A), y[3], rk_mul(rk_broadcast(RK_A), y[1]));
-  rk_vector even_b = rk_fma(rk_broadcast(RK_B2), y[2], y[0]), odd_b = rk_fma(rk_broadcast(RK_B2 * RK_B), y[3], rk_mul(rk_broadcast(RK_B), y[1]));
+  rk_vector even_a = rk_fma(rk_broadcast(RK_A2), y[2], y[0]),
+            odd_a = rk_fma(rk_broadcast(RK_A2 * RK_A), y[3], rk_mul(rk_broadcast(RK_A), y[1]));
+  rk_vector even_b = rk_fma(rk_broadcast(RK_B2), y[2], y[0]),
+            odd_b = rk_fma(rk_broadcast(RK_B2 * RK_B), y[3], rk_mul(rk_broadcast(RK_B), y[1]));
   t[0] = y[0];
   t[step] = rk_add(even_a, odd_a);
   t[2 * step] = rk_sub(even_a, odd_a);
@@ -101,8 +105,8 @@ RK_INLINE tile_position position_of(const rk_winograd *winograd, int64_t tile, c
 }
 
 /* size x size pixels from (y, x), each by its address or that of zeros. */
-RK_INLINE void pixel_addresses(const float *src, const float *zeros, int64_t h, int64_t w, int64_t pixel, int64_t y, int64_t x, const float **at,
-                               const int size) {
+RK_INLINE void pixel_addresses(const float *src, const float *zeros, int64_t h, int64_t w, int64_t pixel, int64_t y, int64_t x,
+                               const float **at, const int size) {
   for (int i = 0; i < size; i++)
     for (int j = 0; j < size; j++) {
       int inside = y + i >= 0 && y + i < h && x + j >= 0 && x + j < w;
@@ -110,7 +114,9 @@ RK_INLINE void pixel_addresses(const float *src, const float *zeros, int64_t h, 
     }
 }
 
-RK_INLINE rk_vector load_lanes(const float *src, rk_mask mask, const int masked) { return masked ? rk_load_first(src, mask) : rk_load(src); }
+RK_INLINE rk_vector load_lanes(const float *src, rk_mask mask, const int masked) {
+  return masked ? rk_load_first(src, mask) : rk_load(src);
+}
 
 RK_INLINE void source_vector(const float *const *at, int64_t c, rk_mask mask, float *line, int64_t plane, const int m, const int masked) {
   const int a = m + 2;
@@ -178,12 +184,9 @@ RK_INLINE void output_vector(const rk_winograd *winograd, const rk_winograd_outp
       if (j >= columns) break;
       int64_t offset = dst + i * at->dst_row + j * at->dst_pixel + k;
       rk_vector value = finish(output, rk_add(t[j], bias), offset, k, mask, masked);
-      if (masked)
-        rk_store_first(output->dst + offset, mask, value);
-      else if (RK_STREAMS && output->stream)
-        rk_stream(output->dst + offset, value);
-      else
-        rk_store(output->dst + offset, value);
+      if (masked) rk_store_first(output->dst + offset, mask, value);
+      else if (RK_STREAMS && output->stream) rk_stream(output->dst + offset, value);
+      else rk_store(output->dst + offset, value);
     }
   }
 }
@@ -204,7 +207,8 @@ RK_INLINE void output_tiles(const rk_winograd *winograd, const rk_winograd_outpu
   if (output->stream) rk_stream_fence();
 }
 
-RK_INLINE void weight_vectors(const float *weight, int64_t tap_step, int64_t count, int64_t lanes, float *panel, int64_t plane, const int m) {
+RK_INLINE void weight_vectors(const float *weight, int64_t tap_step, int64_t count, int64_t lanes, float *panel, int64_t plane,
+                              const int m) {
   const int a = m + 2;
   for (int64_t k = 0; k < lanes; k += RK_LANES) {
     rk_mask mask = rk_first(rk_min64(RK_LANES, count - k));
@@ -276,10 +280,12 @@ static void weight_gradient(const rk_winograd *winograd, const float *sums, int6
 
 /* ---- The table ---- */
 
-static void source_2(const rk_winograd *winograd, const float *src, const float *zeros, int64_t begin, int64_t end, float *lines, int64_t plane) {
+static void source_2(const rk_winograd *winograd, const float *src, const float *zeros, int64_t begin, int64_t end, float *lines,
+                     int64_t plane) {
   source_tiles(winograd, src, zeros, begin, end, lines, plane, 2);
 }
-static void source_4(const rk_winograd *winograd, const float *src, const float *zeros, int64_t begin, int64_t end, float *lines, int64_t plane) {
+static void source_4(const rk_winograd *winograd, const float *src, const float *zeros, int64_t begin, int64_t end, float *lines,
+                     int64_t plane) {
   source_tiles(winograd, src, zeros, begin, end, lines, plane, 4);
 }
 static void output_2(const rk_winograd *winograd, const rk_winograd_output *output, int64_t begin, int64_t end) {

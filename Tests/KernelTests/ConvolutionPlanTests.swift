@@ -62,6 +62,27 @@ final class ConvolutionPlanTests: XCTestCase {
             try shape().plan(RK_CONV_FORWARD, RK_CONV_AUTO, RK_ISA_REFERENCE, threads: Int32(RK_MAX_THREADS) + 1))
     }
 
+    /// Rows of padding that no memory holds: whatever is planned has sizes, and planning does not overflow.
+    func testHugePads() throws {
+        for (pads, c) in [
+            ((0, 1 << 30, 0, 1 << 30), 1 << 17), ((1 << 28, 0, 1 << 29, 0), 1 << 20),
+            ((0, 1 << 30, 0, 1 << 30), 1 << 32),
+        ] {
+            let shape = try XCTUnwrap(rk_conv_shape(h: 3, w: 3, c: c, k: 1, r: 3, s: 3, pads: pads))
+            for pass in convolutionPasses {
+                for isa in supportedSets {
+                    for algorithm in fastAlgorithms + [RK_CONV_AUTO] {
+                        guard let plan = shape.plan(pass, algorithm, isa, threads: Int32(RK_MAX_THREADS)) else {
+                            continue
+                        }
+                        XCTAssertLessThan(plan.scratch_floats, 1 << 60)
+                        XCTAssertLessThan(plan.packed_floats, 1 << 60)
+                    }
+                }
+            }
+        }
+    }
+
     private func choice(_ pass: rk_conv_pass, n: Int, size: Int, c: Int, k: Int) -> rk_conv_algorithm? {
         rk_conv_shape(n: n, h: size, w: size, c: c, k: k, r: 3, s: 3, pads: (1, 1, 1, 1))?
             .plan(pass, RK_CONV_AUTO, fastSets.last ?? RK_ISA_GENERIC)?.algorithm

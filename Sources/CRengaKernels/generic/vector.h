@@ -1,6 +1,6 @@
 /* generic/vector.h: the vector layer of the portable kernels: four lanes of the compiler's vector extension.
- * The kernels that are written once for all instruction sets (convolution_kernels.h, ...) see only these names; each set has its own vector.h.
- * A mask keeps the first lanes of a vector: memory behind the others is neither read nor written. */
+ * The kernels that are written once for all instruction sets (convolution_kernels.h, ...) see only these names; each set has its own
+ * vector.h. A mask keeps the first lanes of a vector: memory behind the others is neither read nor written. */
 #ifndef RK_VECTOR_H
 #define RK_VECTOR_H
 #include <stdint.h>

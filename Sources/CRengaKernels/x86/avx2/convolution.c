@@ -1,7 +1,7 @@
 /* x86/avx2/convolution.c: convolution's micro-kernels for AVX2 with FMA. */
 #if defined(__x86_64__)
-#include <immintrin.h>
 #include "../../convolution_internal.h"
+#include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #include "vector.h"
 #define RK_TILE_ROWS 6
