@@ -49,8 +49,8 @@ static int classify(renga_session *session, const renga_dataset *set, int64_t co
     const char *label_name = "", *answer_name = "";
     if (failed(renga_dataset_class_name(set, label, &label_name), "naming a class")) label_name = "";
     if (failed(renga_dataset_class_name(set, (int32_t)answer, &answer_name), "naming a class")) answer_name = "";
-    printf("image %lld: label %d %s, prediction %lld %s, %.3f ms\n", (long long)i, (int)label, label_name, (long long)answer, answer_name,
-           elapsed);
+    printf("image %lld: label %d%s%s, prediction %lld%s%s, %.3f ms\n", (long long)i, (int)label, *label_name ? " " : "", label_name,
+           (long long)answer, *answer_name ? " " : "", answer_name, elapsed);
     right += answer == label;
     total += elapsed;
     if (elapsed < best) best = elapsed;

@@ -53,7 +53,7 @@ class TrainingReport:
             (
                 "Accuracy",
                 self._accuracy_chart(),
-                "Share of right answers. Training images are augmented; test images stay unseen.",
+                "Share of right answers. The test images are never learned from.",
             ),
         )
         mistakes = int(self.confusion.sum() - np.trace(self.confusion))
@@ -109,9 +109,9 @@ class TrainingReport:
         )
 
     def _accuracy_chart(self) -> str:
-        values = [y for _, y in (*self.curve.accuracy[2:], *self.curve.test_accuracy) if y == y]
+        values = [y for _, y in (*self.curve.accuracy[3:], *self.curve.test_accuracy) if y == y]
         low = max(0.0, np.floor((min(values) - 0.02) * 20) / 20) if values else 0.0
-        course = [(x, max(y, low)) for x, y in self.curve.accuracy]
+        course = [(x, y) for x, y in self.curve.accuracy if y >= low]
         return line_chart(
             "Accuracy by epoch",
             [Series("training", course, "two"), Series("test", self.curve.test_accuracy, "one", marked=True)],
