@@ -34,12 +34,13 @@ package struct CompiledPlan {
             ? CompiledPlan.usefulThreads(program.infos, settings.threads) : settings.threads
     }
 
-    /// One thread where sharing costs more than it saves. In seconds, for a present-day core: 32 billion multiply-accumulates or
-    /// 10 GB moved per second; 1.5 us for the barrier behind each step and 10 us for waking the team.
+    /// One thread where sharing saves less than a sixth. In seconds, for a fast core of today, so that in doubt the host's other cores
+    /// stay free: 100 billion multiply-accumulates (Winograd's count as the direct ones) or 20 GB moved per second; 1.5 us for the
+    /// barrier behind each step and 10 us for waking the team.
     package static func usefulThreads(_ infos: [StepInfo], _ threads: Int) -> Int {
         var work = 0.0
-        for info in infos { work += Double(info.macs) / 32e9 + Double(info.bytes) / 10e9 }
+        for info in infos { work += Double(info.macs) / 100e9 + Double(info.bytes) / 20e9 }
         let shared = work / Double(max(threads, 1)) + 1.5e-6 * Double(infos.count) + 10e-6
-        return shared < work ? threads : 1
+        return 1.2 * shared < work ? threads : 1
     }
 }
