@@ -54,6 +54,11 @@ enum { BLOCK_TILES = 0, SHARE_OUTPUTS = 1, ZEROS_AT = 2 };
 
 static int64_t tile_floats(const rk_winograd *winograd) { return winograd->positions * (winograd->c_line + winograd->k_line); }
 
+/* Scratch for the planes of `tiles` tiles, source and output. */
+static int64_t block_floats(const rk_winograd *winograd, int64_t tiles) {
+  return winograd->positions * (rk_winograd_plane(tiles, winograd->c_line) + rk_winograd_plane(tiles, winograd->k_line));
+}
+
 int rk_winograd_plan(rk_conv_plan *plan) {
   rk_winograd winograd;
   if (rk_winograd_prepare(plan, &winograd) != 0) return -1;
@@ -66,8 +71,8 @@ int rk_winograd_plan(rk_conv_plan *plan) {
   int64_t per_block = plan->threads * blocks * weights, at_once = weights + 4 * winograd.tiles * tile_floats(&winograd);
   int64_t panels = rk_div_up(winograd.at.k, winograd.kernels->lanes * RK_CONV_MOST_VECTORS);
   plan->block[SHARE_OUTPUTS] = weights > RESIDENT_FLOATS && at_once < per_block && panels >= plan->threads;
-  int64_t tiles = plan->block[SHARE_OUTPUTS] ? winograd.tiles : plan->threads * plan->block[BLOCK_TILES];
-  plan->block[ZEROS_AT] = tiles * tile_floats(&winograd);
+  plan->block[ZEROS_AT] = plan->block[SHARE_OUTPUTS] ? block_floats(&winograd, winograd.tiles)
+                                                     : plan->threads * block_floats(&winograd, plan->block[BLOCK_TILES]);
   plan->scratch_floats = (size_t)(plan->block[ZEROS_AT] + plan->threads * winograd.c_line);
   return 0;
 }
@@ -180,8 +185,8 @@ static void multiply(const rk_winograd *winograd, const float *packed, const flo
 static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, winograd_run *run, const float *zeros, const rk_team *team) {
   const rk_winograd_transforms *transforms = rk_winograd_transforms_of(plan->isa);
   int64_t most = plan->block[BLOCK_TILES], begin, end, m4 = winograd->m == 4;
-  float *lines = run->scratch + team->tid * most * tile_floats(winograd), *products = lines + most * winograd->positions * winograd->c_line;
-  int64_t lines_plane = most * winograd->c_line, products_plane = most * winograd->k_line;
+  int64_t lines_plane = rk_winograd_plane(most, winograd->c_line), products_plane = rk_winograd_plane(most, winograd->k_line);
+  float *lines = run->scratch + team->tid * block_floats(winograd, most), *products = lines + winograd->positions * lines_plane;
   rk_share(winograd->tiles, team, &begin, &end);
   run->output.products = products;
   run->output.plane = products_plane;
@@ -199,7 +204,8 @@ static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, wi
 static void run_outputs(const rk_conv_plan *plan, const rk_winograd *winograd, winograd_run *run, const float *zeros, const rk_team *team,
                         const rk_team *whole) {
   const rk_winograd_transforms *transforms = rk_winograd_transforms_of(plan->isa);
-  int64_t lines_plane = winograd->tiles * winograd->c_line, products_plane = winograd->tiles * winograd->k_line, begin, end;
+  int64_t lines_plane = rk_winograd_plane(winograd->tiles, winograd->c_line);
+  int64_t products_plane = rk_winograd_plane(winograd->tiles, winograd->k_line), begin, end;
   int64_t wide = winograd->kernels->lanes * RK_CONV_MOST_VECTORS, m4 = winograd->m == 4;
   float *lines = run->scratch, *products = lines + winograd->positions * lines_plane;
   if (team) {

@@ -32,7 +32,9 @@ int rk_winograd_backward_weight_plan(rk_conv_plan *plan) {
   int64_t most = rk_div_up(winograd.tiles, plan->block[PIECES]);
   plan->block[BLOCK_TILES] = rk_div_up(most, rk_div_up(most, block));
   plan->block[PIECE_FLOATS] = sum_floats(&winograd) + winograd.k_line;
-  int64_t per_thread = winograd.positions * plan->block[BLOCK_TILES] * lines + rk_max64(winograd.c_line, winograd.k_line);
+  block = plan->block[BLOCK_TILES];
+  int64_t planes = rk_winograd_plane(block, winograd.c_line) + rk_winograd_plane(block, winograd.k_line);
+  int64_t per_thread = winograd.positions * planes + rk_max64(winograd.c_line, winograd.k_line);
   plan->scratch_floats = (size_t)(plan->block[PIECES] * plan->block[PIECE_FLOATS] + plan->threads * per_thread);
   return 0;
 }
@@ -53,10 +55,10 @@ static void add_products(const rk_winograd *winograd, const float *lines, const 
     for (int64_t k = 0; k < winograd->k_line; k += wide) {
       outer.lanes = (int32_t)rk_min64(wide, winograd->k_line - k);
       int64_t vectors = outer.lanes / kernels->lanes, heights = rk_div_up(channels, kernels->outer_rows[vectors - 1]), c = 0;
-      outer.ddst = gradients + position * most * winograd->k_line + k;
+      outer.ddst = gradients + position * rk_winograd_plane(most, winograd->k_line) + k;
       for (int64_t i = 0; i < heights; i++) {
         int64_t rows = channels / heights + (i < channels % heights);
-        outer.src = lines + position * most * winograd->c_line + c;
+        outer.src = lines + position * rk_winograd_plane(most, winograd->c_line) + c;
         outer.dweight = sums + (position * channels + c) * winograd->k_line + k;
         kernels->outer[vectors - 1][rows - 1](&outer);
         c += rows;
@@ -76,15 +78,15 @@ static void run_piece(const rk_conv_backward_weight_args *args, const rk_winogra
   const rk_team pieces = {.tid = (int32_t)piece, .nth = (int32_t)plan->block[PIECES]};
   int64_t most = plan->block[BLOCK_TILES], begin, end;
   float *sums = args->scratch + piece * plan->block[PIECE_FLOATS];
-  float *gradients = lines + winograd->positions * most * winograd->c_line,
-        *zeros = gradients + winograd->positions * most * winograd->k_line;
+  int64_t lines_plane = rk_winograd_plane(most, winograd->c_line), gradients_plane = rk_winograd_plane(most, winograd->k_line);
+  float *gradients = lines + winograd->positions * lines_plane, *zeros = gradients + winograd->positions * gradients_plane;
   memset(sums, 0, (size_t)plan->block[PIECE_FLOATS] * sizeof(float));
   memset(zeros, 0, (size_t)rk_max64(winograd->c_line, winograd->k_line) * sizeof(float));
   rk_share(winograd->tiles, &pieces, &begin, &end);
   for (int64_t tile = begin; tile < end; tile += most) {
     int64_t last = rk_min64(tile + most, end);
-    transforms->source[1](winograd, args->src, zeros, tile, last, lines, most * winograd->c_line);
-    transforms->gradient(winograd, args->ddst, zeros, tile, last, gradients, most * winograd->k_line);
+    transforms->source[1](winograd, args->src, zeros, tile, last, lines, lines_plane);
+    transforms->gradient(winograd, args->ddst, zeros, tile, last, gradients, gradients_plane);
     add_products(winograd, lines, gradients, most, last - tile, sums);
   }
   if (!args->dbias) return;

@@ -52,6 +52,10 @@ extern const rk_winograd_transforms rk_winograd_generic;
 extern const rk_winograd_transforms rk_winograd_avx2, rk_winograd_avx512;
 #endif
 
+/* Floats from one position's plane of `tiles` lines to the next: one cache line more than the lines, since planes that lie a multiple of
+ * 4 KB apart evict each other (the transforms write one line to each of them in turn: measured 1.7 times slower). */
+static inline int64_t rk_winograd_plane(int64_t tiles, int64_t line) { return tiles * line + 16; }
+
 /* Cuts the correlation of a plan (backward-weight: that of forward); 0, or -1 where Winograd does not apply. */
 int rk_winograd_prepare(const rk_conv_plan *plan, rk_winograd *winograd);
 
