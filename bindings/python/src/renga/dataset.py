@@ -89,7 +89,10 @@ class Dataset(Handle):
         """
         out = ctypes.c_void_p()
         call("renga_dataset_open", encode_path(path), encode(part, "part"), ctypes.byref(out))
-        return cls._wrap(out)
+        opened = cls._wrap(out)
+        if os.path.normpath(path) == FASHION_MNIST_FOLDER:  # its files carry no names
+            opened._names = FASHION_MNIST_CLASSES
+        return opened
 
     @classmethod
     def open_idx(cls, images: str | os.PathLike[str], labels: str | os.PathLike[str]) -> Dataset:
@@ -264,9 +267,7 @@ def open_part(
     if os.fspath(spec) == "fashion-mnist":
         if not Path(FASHION_MNIST_FOLDER).is_dir():
             raise FileError("Fashion-MNIST is not on this machine: install the Debian package dataset-fashion-mnist")
-        opened = Dataset.open(FASHION_MNIST_FOLDER, part)
-        opened._names = FASHION_MNIST_CLASSES
-        return opened
+        return Dataset.open(FASHION_MNIST_FOLDER, part)
     path = Path(spec)
     if not path.exists():
         raise FileError(f"{path} does not exist; a set is 'fashion-mnist', a folder or an .npz file")
