@@ -28,7 +28,7 @@ from renga.report import Recorder, Sample, TrainingReport, machine
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE: dict[str, OptionValue] = {"depth": 8, "classes": 10, "input": (28, 28, 1)}
 SEED = 1
-EPOCHS = 4
+EPOCHS = 3
 IMAGES_FROM_C = 12
 
 
