@@ -28,7 +28,6 @@ from renga.report import Recorder, Sample, TrainingReport, machine
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE: dict[str, OptionValue] = {"depth": 8, "classes": 10, "input": (28, 28, 1)}
 SEED = 1
-EPOCHS = 3
 IMAGES_FROM_C = 12
 
 
@@ -71,7 +70,8 @@ def train(options: argparse.Namespace, recorder: Recorder) -> Run:
         f"{len(training):,} images of Fashion-MNIST, {renga.default_threads()} threads, {renga.runtime_info()['isa']}.",
         flush=True,
     )
-    trainer = renga.Trainer(network, "fast", seed=SEED, epochs=options.epochs)
+    overrides: dict[str, OptionValue] = {"epochs": options.epochs} if options.epochs else {}
+    trainer = renga.Trainer(network, "fast", seed=SEED, **overrides)
     with ProgressLine(sys.stdout, log=True) as line:
         recorder.forward_to(line)
         begin = time.perf_counter()
@@ -223,7 +223,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "demo", metavar="FOLDER")
     parser.add_argument(
-        "--epochs", type=int, default=EPOCHS, metavar="N", help=f"times through the images (default {EPOCHS})"
+        "--epochs", type=int, default=0, metavar="N", help="times through the images (default: the recipe's)"
     )
     parser.add_argument("--limit", type=int, default=60000, metavar="N", help="images of each part to use")
     options = parser.parse_args()
