@@ -70,7 +70,7 @@ def train(options: argparse.Namespace, recorder: Recorder) -> Run:
         f"{len(training):,} images of Fashion-MNIST, {renga.default_threads()} threads, {renga.runtime_info()['isa']}.",
         flush=True,
     )
-    overrides: dict[str, OptionValue] = {"epochs": options.epochs} if options.epochs else {}
+    overrides: dict[str, int] = {"epochs": options.epochs} if options.epochs else {}
     trainer = renga.Trainer(network, "fast", seed=SEED, **overrides)
     with ProgressLine(sys.stdout, log=True) as line:
         recorder.forward_to(line)
