@@ -78,7 +78,8 @@ test-engine: # the Swift and C tests, in debug
 	$(SWIFT) test --skip-build
 
 test-outside: $(VENV)/.ready-test # the library from C and Python, as a host sees it
-	RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=bindings/python/src $(VENV)/bin/python -m pytest -q Tests/ABITests bindings/python/tests
+	RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) $(VENV)/bin/python -m pytest -q Tests/ABITests
+	RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) $(VENV)/bin/python -m pytest -q bindings/python/tests
 
 test-install: build # the installed tree: examples by pkg-config and by CMake, moved, uninstalled
 	@Tests/ABITests/test_install.sh $(LIBRARY) $(VERSION)
