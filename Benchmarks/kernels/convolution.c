@@ -1,11 +1,14 @@
 /* convolution.c: times the convolution kernels layer by layer: ms, GFLOP/s of the direct method, and per cent of this machine's measured
  * multiply-add peak at the same number of threads. Not here: whole networks, peers.
  *
- * Build and run from the top of the repository:
- *   clang -O2 -std=gnu11 -fopenmp -fno-math-errno -ISources/CRengaKernels/include Benchmarks/kernels/convolution.c \
- *     $(find Sources/CRengaKernels -name 'convolution*.c' -o -name 'winograd*.c' -o -path Sources/CRengaKernels/'runtime*.c') -o
- * /tmp/convolution-bench \ -l:libomp.so.5 -lm && /tmp/convolution-bench Arguments: [cifar|resnet|vgg|channels|linear|all] [threads] [isa: 1
- * generic, 2 avx2, 3 avx512]. Figures are the best of several runs: the machine's own noise only ever adds. */
+ * Build and run, from the top of the repository:
+ *
+ *   K=Sources/CRengaKernels; clang -O2 -std=gnu11 -Xclang -fopenmp -fno-math-errno -I$K/include Benchmarks/kernels/convolution.c \
+ *     $K/runtime*.c $K/convolution*.c $K/winograd*.c $K/{reference,generic,x86/avx2,x86/avx512}/convolution.c \
+ *     $K/{generic,x86/avx2,x86/avx512}/winograd.c -o /tmp/convolution-bench -lomp5 -lm && /tmp/convolution-bench
+ *
+ * Arguments: cifar, resnet, vgg, channels, linear or all; threads; instruction set (1 generic, 2 avx2, 3 avx512).
+ * Figures are the best of several runs: the machine's own noise only ever adds. */
 #include "rk_convolution.h"
 #include <stdio.h>
 #include <stdlib.h>

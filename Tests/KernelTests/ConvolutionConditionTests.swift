@@ -1,4 +1,5 @@
-// ConvolutionConditionTests: what must hold beside the sums: the same bits for any team, the epilogues, hostile numbers.
+// ConvolutionConditionTests: what must hold beside the sums: the same bits for any team, the epilogues, hostile
+// numbers.
 // Not here: sizes (ConvolutionTests).
 import CRengaKernels
 import XCTest
@@ -61,7 +62,8 @@ final class ConvolutionConditionTests: XCTestCase {
         assertAllAgree(test, passes: [RK_CONV_FORWARD], sets: fastSets.suffix(1))
     }
 
-    /// A map of one large value: sums cancel only as far as the weights do, so the error is relative to the large products.
+    /// A map of one large value: sums cancel only as far as the weights do, so the error is relative to the large
+    /// products.
     func testLargeMean() {
         for shape in shapes {
             var test = ConvolutionCase(shape)
@@ -92,7 +94,8 @@ final class ConvolutionConditionTests: XCTestCase {
         }
     }
 
-    /// A NaN in the source reaches exactly the outputs whose taps see it (Winograd: at least these, through ReLU and PReLU too).
+    /// A NaN in the source reaches exactly the outputs whose taps see it (Winograd: at least these, through ReLU and
+    /// PReLU too).
     func testNaNPropagates() {
         for shape in shapes {
             var test = ConvolutionCase(shape, epilogue: Epilogue(activation: RK_ACTIVATION_RELU))

@@ -1,4 +1,5 @@
-// ConvolutionIdentityTests: the reference twin's own proof: hand-made results, the adjoint identities, finite differences.
+// ConvolutionIdentityTests: the reference twin's own proof: hand-made results, the adjoint identities, finite
+// differences.
 // Not here: the fast kernels against the twin (ConvolutionTests).
 import CRengaKernels
 import XCTest
@@ -16,7 +17,8 @@ final class ConvolutionIdentityTests: XCTestCase {
         zip(a, b).reduce(0) { $0 + Double($1.0) * Double($1.1) }
     }
 
-    /// 1 2 3 / 4 5 6 / 7 8 9 by a filter of ones, 3x3 with padding, has well-known sums; by a shifted delta it is the shifted map.
+    /// 1 2 3 / 4 5 6 / 7 8 9 by a filter of ones, 3x3 with padding, has well-known sums; by a shifted delta it is the
+    /// shifted map.
     func testByHand() throws {
         let shape = try XCTUnwrap(rk_conv_shape(h: 3, w: 3, c: 1, k: 2, r: 3, s: 3, pads: (1, 1, 1, 1)))
         var test = ConvolutionCase(shape, epilogue: Epilogue(bias: true))
@@ -57,7 +59,8 @@ final class ConvolutionIdentityTests: XCTestCase {
         }
     }
 
-    /// Gradients of the loss <conv(x, w) + bias, y> by central differences through the twin's forward pass, which is linear in each.
+    /// Gradients of the loss <conv(x, w) + bias, y> by central differences through the twin's forward pass, which is
+    /// linear in each.
     func testFiniteDifferences() throws {
         for shape in shapes {
             let test = ConvolutionCase(shape, epilogue: Epilogue(bias: true))

@@ -1,4 +1,5 @@
-// ConvolutionTestSupport: one convolution as the tests run it: its shape, its data, any pass by any algorithm between guarded buffers.
+// ConvolutionTestSupport: one convolution as the tests run it: its shape, its data, any pass by any algorithm between
+// guarded buffers.
 // Not here: what is expected of it.
 import CRengaKernels
 import XCTest
@@ -30,7 +31,8 @@ extension rk_conv_shape {
 
     var label: String {
         "\(n)x\(h)x\(w)x\(c) by \(r)x\(s) to \(oh)x\(ow)x\(k), stride \(stride_h) \(stride_w), "
-            + "pads \(pad_top) \(pad_left) \(pad_bottom) \(pad_right), dilation \(dilation_h) \(dilation_w), \(groups) groups"
+            + "pads \(pad_top) \(pad_left) \(pad_bottom) \(pad_right), dilation \(dilation_h) \(dilation_w), "
+            + "\(groups) groups"
     }
 
     var sourceCount: Int { Int(n * h * w * c) }

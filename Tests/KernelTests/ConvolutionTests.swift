@@ -1,5 +1,7 @@
-// ConvolutionTests: every algorithm, pass and instruction set against the reference twin, over sizes that step through tile tails.
-// Not here: teams, epilogues and odd inputs (ConvolutionConditionTests), identities (ConvolutionIdentityTests), plans (ConvolutionPlanTests).
+// ConvolutionTests: every algorithm, pass and instruction set against the reference twin, over sizes that step through
+// tile tails.
+// Not here: teams, epilogues and odd inputs (ConvolutionConditionTests), identities (ConvolutionIdentityTests), plans
+// (ConvolutionPlanTests).
 import CRengaKernels
 import XCTest
 
