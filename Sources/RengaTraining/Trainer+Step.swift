@@ -16,15 +16,15 @@ public struct StepResult: Sendable, Equatable {
 }
 
 extension Trainer {
-    /// One step at the recipe's rate, without its schedule, on one batch of the recipe's size, as the network takes it: neither
-    /// normalised nor augmented here.
+    /// One step at the recipe's rate, without its schedule, on one batch of the recipe's size, not augmented; u8 images are
+    /// normalised as the network's metadata says, f32 images are taken as they are.
     /// images: `[N,H,W,C]` in its own element type and layout; labels: `[N]`, each below the network's classes. Both are read during the call only.
     /// Errors: shapeMismatch, invalidArgument (a label), notFinite (an image, the loss or a gradient), busy.
     @discardableResult
     public func step(_ images: InputView, labels: UnsafeBufferPointer<Int32>) throws(RengaError) -> StepResult {
         try lock.running("step") { () throws(RengaError) in
             try check(images, labels)
-            take(images, labels)
+            take(images, labels, try normalization(of: images))
             try checkFinite(images.element)
             return try advance(rate: recipe.learningRate)
         }
@@ -43,8 +43,23 @@ extension Trainer {
         }
     }
 
+    /// What the network's metadata asks for: u8 images only; the identity where it asks for nothing.
+    private func normalization(of images: InputView) throws(RengaError) -> (mean: [Float], scale: [Float]) {
+        let c = images.shape.c
+        guard images.element == .u8, let given = try template.normalization() else {
+            return ([Float](repeating: 0, count: c), [Float](repeating: 1, count: c))
+        }
+        guard given.mean.count == c else {
+            throw RengaError(
+                .shapeMismatch, "the network's normalisation has \(given.mean.count) channels, the images have \(c)")
+        }
+        return (given.mean, given.scale)
+    }
+
     /// Into the plan's batch: no part of the training's state.
-    private func take(_ images: InputView, _ labels: UnsafeBufferPointer<Int32>) {
+    private func take(
+        _ images: InputView, _ labels: UnsafeBufferPointer<Int32>, _ normalization: (mean: [Float], scale: [Float])
+    ) {
         let shape = plan.inputShape
         var arguments = rk_image_import_args()
         (arguments.n, arguments.h) = (Int64(shape.n), Int64(shape.h))
@@ -53,9 +68,14 @@ extension Trainer {
         arguments.element = rk_element(rawValue: UInt32(images.element.rawValue))
         arguments.layout = rk_layout(rawValue: UInt32(images.layout.rawValue))
         arguments.dst = plan.src
-        withUnsafePointer(to: &arguments) { pointer in
-            var step = rk_step(run: rk_image_import, args: UnsafeRawPointer(pointer))
-            _ = rk_run(&step, 1, Int32(threads), nil, nil)
+        normalization.mean.withUnsafeBufferPointer { mean in
+            normalization.scale.withUnsafeBufferPointer { scale in
+                (arguments.mean, arguments.scale) = (mean.baseAddress, scale.baseAddress)
+                withUnsafePointer(to: &arguments) { pointer in
+                    var step = rk_step(run: rk_image_import, args: UnsafeRawPointer(pointer))
+                    _ = rk_run(&step, 1, Int32(threads), nil, nil)
+                }
+            }
         }
         for (index, label) in labels.enumerated() { plan.labels[index] = label }
     }

@@ -205,6 +205,19 @@ def test_steps_by_hand(renga, trainer):
     assert losses[-1] < losses[0]
 
 
+def test_steps_normalise_bytes_as_the_network_says(renga, network):
+    pixels, labels = stripes(12)
+    normalised = (ctypes.c_float * len(pixels))(*[(p - 100) * 0.0078125 for p in pixels])
+    renga.network_set_metadata(network, b"renga.normalization", b'{"mean":[100],"scale":[0.0078125]}')
+    weights = []
+    for images in (pixels, normalised):
+        trainer = renga.made("trainer_create", network, RECIPE, 1)
+        renga.trainer_step(trainer, ctypes.byref(abi.source(images, 12, 8, 8, 1)), labels, None, None)
+        weights.append(trained(renga, trainer))
+        renga.trainer_free(trainer)
+    assert weights[0] == weights[1]
+
+
 def test_refused_steps_change_nothing(renga, trainer):
     before = trained(renga, trainer)
     images, labels = noise(12 * 64), (ctypes.c_int32 * 12)()
