@@ -135,7 +135,9 @@ def from_c(folder: Path, file: Path) -> str:
     data = [f"{FASHION_MNIST_FOLDER}/t10k-{part}-ubyte.gz" for part in ("images-idx3", "labels-idx1")]
     command = [str(program), str(file), *data, str(IMAGES_FROM_C)]
     ended = subprocess.run(command, check=True, capture_output=True, text=True)
-    shown = " ".join([f"{folder.name}/classify", f"{folder.name}/{file.name}", *command[2:]])
+    shown = " \\\n    ".join(
+        [f"{folder.name}/classify {folder.name}/{file.name}", data[0], f"{data[1]} {IMAGES_FROM_C}"]
+    )
     return f"$ {shown}\n{ended.stdout.rstrip()}"
 
 

@@ -105,10 +105,14 @@ def line_chart(
     *,
     x_name: str,
     show: Callable[[float], str],
+    show_tick: Callable[[float], str] | None = None,
     y_low: float | None = None,
     y_high: float | None = None,
 ) -> str:
-    """A chart. show: a value as text, for ticks, ends and tooltips. y_low, y_high: None = from the data."""
+    """A chart. show: a value as text, at the lines' ends and in tooltips; show_tick: on the axis (None = show).
+
+    y_low, y_high: None = from the data.
+    """
     drawn = [
         Series(one.name, [p for p in one.points if all(map(math.isfinite, p))], one.style, one.marked) for one in series
     ]
@@ -118,7 +122,7 @@ def line_chart(
     xs = [x for one in drawn for x, _ in one.points]
     ys = [y for one in drawn for _, y in one.points]
     frame = _Frame(min(0.0, *xs), max(xs), min(ys) if y_low is None else y_low, max(ys) if y_high is None else y_high)
-    parts = _grid(frame, x_name, show)
+    parts = _grid(frame, x_name, show_tick or show)
     for one in drawn:
         parts += _line(frame, one, show)
     parts += _end_labels(frame, drawn, show)

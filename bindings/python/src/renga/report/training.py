@@ -116,7 +116,8 @@ class TrainingReport:
             "Accuracy by epoch",
             [Series("training", course, "two"), Series("test", self.curve.test_accuracy, "one", marked=True)],
             x_name="epochs",
-            show=lambda value: f"{value * 100:.3g} %",
+            show=percent_text,
+            show_tick=lambda value: percent_text(value, 0),
             y_low=float(low),
             y_high=1.0,
         )
