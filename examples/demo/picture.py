@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-WIDTH, HEIGHT = 1200, 1650  # down to the end of the confusion matrix
+WIDTH, HEIGHT = 1200, 1610  # down to the end of the confusion matrix
 COLOURS = 96  # few enough for a small file, enough for smooth shades
 
 
