@@ -247,4 +247,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (renga.RengaError, OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"demo: {error}")
