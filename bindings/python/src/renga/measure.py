@@ -88,7 +88,7 @@ def time_training(
     random = np.random.default_rng(1)
     x = random.standard_normal((batch, *info.input_shape), dtype=np.float32)
     y = random.integers(0, classes, batch, dtype=np.int32)
-    # Noise teaches nothing; a tiny rate keeps networks without batch norm from diverging on it, and takes the same time.
+    # Noise teaches nothing: a tiny rate takes the same time and keeps networks without batch norm from diverging.
     with Trainer(network, recipe, threads=threads, batch=batch, learning_rate=1e-6) as trainer:
         begin = time.perf_counter()
         trainer.step(x, y)
