@@ -352,11 +352,9 @@ typedef struct renga_progress {
 typedef int32_t (*renga_progress_fn)(const renga_progress *progress, void *user_data);
 
 /* Trains to the end of the recipe (or from where a cancelled or resumed run stood). test: NULL or a set to evaluate after each epoch.
- * checkpoint: NULL, or a path written atomically after each epoch. On RENGA_CANCELLED the trainer stands after its last whole step and fit
- * goes on
- * from there.
- * Errors: RENGA_ERROR_SHAPE_MISMATCH (images or classes do not fit), RENGA_ERROR_NOT_FINITE (the loss; names the step), RENGA_ERROR_BUSY.
- * */
+ * checkpoint: NULL, or a path written atomically after each epoch. On RENGA_CANCELLED the trainer stands after its last whole step, and
+ * fit goes on from there.
+ * Errors: RENGA_ERROR_SHAPE_MISMATCH (images or classes do not fit), RENGA_ERROR_NOT_FINITE (the loss; names the step), RENGA_ERROR_BUSY. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_fit(renga_trainer *trainer, const renga_dataset *train, const renga_dataset *test,
                                                           const char *checkpoint, renga_progress_fn progress, void *user_data);
 /* One step on one batch: src->shape.n images (the recipe's batch size), labels [n], each in [0, classes of the network).

@@ -50,7 +50,7 @@ def main(wheel: Path) -> int:
         program = f"import sys; sys.path.insert(0, {folder!r})" + SMOKE.format(folder=folder)
         subprocess.run([sys.executable, "-I", "-c", program], check=True)
         floor = glibc_floor(Path(folder) / "renga" / "librenga.so.0")
-    print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB; needs glibc {floor}, libomp5, liblapacke and zlib1g")
+    print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB; needs glibc {floor}, libomp5 and zlib1g")
     return 0
 
 

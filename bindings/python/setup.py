@@ -1,7 +1,7 @@
 """Puts librenga.so into the wheel and names the platform it was built for. The rest is pyproject.toml.
 
 RENGA_WHEEL_LIBRARY names the library to take in (`make wheel` sets it); without it the package holds none and looks for
-one on the system. The tag is linux_ARCH, not manylinux: the library needs libomp5 and liblapacke from the system, which
+one on the system. The tag is linux_ARCH, not manylinux: the library needs libomp5 and zlib1g from the system, which
 manylinux does not grant.
 """
 

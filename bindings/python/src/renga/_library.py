@@ -47,7 +47,7 @@ def _open() -> tuple[ctypes.CDLL, str]:
     raise ImportError(
         "the Renga library could not be loaded: "
         + "; ".join(failures)
-        + ". It needs libomp5 and liblapacke (Debian packages of these names); "
+        + ". It needs libomp5 and zlib1g (Debian packages of these names); "
         "RENGA_LIBRARY may name another librenga.so; in a source tree `make build` makes one."
     )
 
