@@ -20,7 +20,7 @@ export SWIFT_BACKTRACE := enable=no
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test build install uninstall bench format lint clean wheel fuzz sanitize \
-	test-engine test-outside lint-python test-install test-cross check-library needs-build needs-demo needs-test
+	test-engine test-outside lint-python test-install test-cross test-fuzz check-library needs-swift needs-build needs-demo needs-test needs-venv
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -30,8 +30,13 @@ help: ## list these commands
 needs-build needs-demo needs-test: needs-%:
 	@.ci/needs build $*
 
-$(VENV)/.ready: bindings/python/pyproject.toml
+needs-swift:
+	@.ci/needs
+
+needs-venv:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.ready: bindings/python/pyproject.toml | needs-venv
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check 'setuptools>=77' numpy
 	@touch $@
@@ -71,7 +76,7 @@ demo: needs-demo wheel ## train on Fashion-MNIST, run from C, write demo/report.
 
 # ---- prove ----
 
-test: needs-test lint lint-python build test-engine test-outside test-install test-cross ## run everything (under 15 minutes)
+test: needs-test lint lint-python build test-engine test-outside test-install test-cross test-fuzz ## run everything (under 15 minutes)
 
 test-engine: # the Swift and C tests, in debug
 	$(SWIFT) build --build-tests
@@ -84,10 +89,10 @@ test-outside: $(VENV)/.ready-test # the library from C and Python, as a host see
 test-install: build # the installed tree: examples by pkg-config and by CMake, moved, uninstalled
 	@Tests/ABITests/test_install.sh $(LIBRARY) $(VERSION)
 
-fuzz: ## fuzz the file readers and the C interface (SECONDS=60 each)
+fuzz: needs-build ## fuzz the file readers and the C interface (SECONDS=60 each)
 	@Tests/Fuzz/run.sh '$(SECONDS)'
 
-sanitize: ## run the suites under the address, thread and undefined-behaviour sanitizers
+sanitize: needs-build ## run the suites under the address, thread and undefined-behaviour sanitizers
 	@.ci/sanitize
 
 lint-python: $(VENV)/.ready-test # the Python package's style and types
@@ -98,9 +103,12 @@ lint-python: $(VENV)/.ready-test # the Python package's style and types
 test-cross: # the kernels for aarch64
 	@.ci/cross-aarch64
 
+test-fuzz: # a short run of both fuzz targets
+	@Tests/Fuzz/run.sh 10
+
 # ---- measure ----
 
-$(BENCH_VENV)/.ready: Benchmarks/peers/requirements.txt
+$(BENCH_VENV)/.ready: Benchmarks/peers/requirements.txt | needs-venv
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
@@ -114,12 +122,12 @@ bench: build $(BENCH_VENV)/.ready ## time Renga beside PyTorch and ONNX Runtime
 SWIFT_SOURCES := Package.swift Sources Tests
 C_SOURCES = $(shell git ls-files 'Sources/CRengaKernels/*.c' 'Sources/CRengaKernels/*.h' 'examples/*.c' 'examples/*.cpp' 'Tests/*.c')
 
-format: ## format Swift and C sources
+format: needs-swift ## format Swift and C sources
 	$(SWIFT) format -i -r $(SWIFT_SOURCES)
 	@command -v clang-format >/dev/null || { echo "clang-format is missing: apt-get install clang-format" >&2; exit 1; }
 	clang-format -i $(C_SOURCES)
 
-lint: ## check formatting and the house's rules
+lint: needs-swift ## check formatting and the house's rules
 	@$(SWIFT) format lint --strict -r $(SWIFT_SOURCES)
 	@.ci/lint
 

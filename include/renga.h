@@ -101,8 +101,9 @@ RENGA_API int32_t renga_version_number(void);
  * the header not newer than the library.
  * Errors: RENGA_ERROR_UNSUPPORTED, the sentence says which side is older; RENGA_ERROR_INVALID_ARGUMENT for a number that is no version. */
 RENGA_API renga_status renga_version_check(int32_t header_version_number);
-/* What runs here, as JSON: {"version","isa" ("avx512", …: in use),"threads" (default),"build":{"compiler","mode","platform"}}.
- * Free by renga_text_free. */
+/* What runs here, as JSON: {"version","isa" (in use),"threads" (default),"build":{"compiler","mode","platform"}}. Free by renga_text_free.
+ * isa: "avx512", "avx2", "generic" (portable C) or "reference" (plain loops, slow). The best that the processor has; the environment's
+ * RENGA_ISA, read at the first use, forces a lower one. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_runtime_info(char **out_json);
 /* Threads that sessions and trainers use unless told otherwise: min(affinity, cgroup quota, OMP_NUM_THREADS, RENGA_NUM_THREADS), at least
  * 1 and at most RENGA_MAX_THREADS. Read anew at each call. */

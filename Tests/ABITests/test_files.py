@@ -108,7 +108,7 @@ def refuses_to_save(renga, handle, path, call="network_save"):
 
 @contextlib.contextmanager
 def small_disk(tmp_path):
-    """A folder on a disk of 64 KiB: a tmpfs of its own mount namespace's when root, else of a user namespace's, else a file size limit."""
+    """A folder, on a tmpfs of 64 KiB where this process may mount one (root); and whether it is: a file size limit stands in where not."""
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True).returncode == 0

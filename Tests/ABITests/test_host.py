@@ -1,6 +1,7 @@
 """What the library may not do to its host: signals, threads, locale, OpenMP, memory, other libraries. Each in a process of its own, because
 a host's state cannot be put back."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import textwrap
 
 import abi
+import conftest
 
 HERE = pathlib.Path(__file__).parent
 
@@ -102,6 +104,23 @@ def test_the_default_follows_affinity_and_environment():
     assert host(body, session=False, OMP_NUM_THREADS="1").strip() == "1"
     assert host("os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n" + body, session=False).strip() == "1"
     assert int(host(body, session=False)) <= len(os.sched_getaffinity(0))
+
+
+def test_the_environment_lowers_the_instruction_set():
+    """RENGA_ISA forces a lower set; a higher one than this processor's, or no set's name, changes nothing. All sets agree."""
+    def answers(isa):
+        return json.loads(host("""
+            import json
+            run(renga.session(network, batch=4, threads=2))
+            print(json.dumps([json.loads(renga.text("runtime_info"))["isa"], list(scores)]))
+        """, RENGA_ISA=isa))
+
+    order = ("reference", "generic", "avx2", "avx512")
+    best, expected = answers("no such set")
+    for isa in order:
+        used, scores = answers(isa)
+        assert used == min(isa, best, key=order.index)
+        assert conftest.close(scores, expected, 1e-4), isa
 
 
 def test_locale_and_directory_and_environment_are_left_alone():
