@@ -86,8 +86,8 @@ test-outside: $(VENV)/.ready-test # the library from C and Python, as a host see
 	RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) $(VENV)/bin/python -m pytest -q Tests/ABITests
 	RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) $(VENV)/bin/python -m pytest -q bindings/python/tests
 
-test-install: build # the installed tree: examples by pkg-config and by CMake, moved, uninstalled
-	@Tests/ABITests/test_install.sh $(LIBRARY) $(VERSION)
+test-install: build $(VENV)/.ready # the installed tree: examples by pkg-config and by CMake, moved, uninstalled
+	@Tests/ABITests/test_install.sh $(LIBRARY) $(VERSION) $(VENV)/bin/python
 
 fuzz: needs-build ## fuzz the file readers and the C interface (SECONDS=60 each)
 	@Tests/Fuzz/run.sh '$(SECONDS)'
@@ -122,10 +122,11 @@ bench: build $(BENCH_VENV)/.ready ## time Renga beside PyTorch and ONNX Runtime
 SWIFT_SOURCES := Package.swift Sources Tests
 C_SOURCES = $(shell git ls-files 'Sources/CRengaKernels/*.c' 'Sources/CRengaKernels/*.h' 'examples/*.c' 'examples/*.cpp' 'Tests/*.c')
 
-format: needs-swift ## format Swift and C sources
+format: needs-swift $(VENV)/.ready-test ## format Swift, C and Python sources
 	$(SWIFT) format -i -r $(SWIFT_SOURCES)
 	@command -v clang-format >/dev/null || { echo "clang-format is missing: apt-get install clang-format" >&2; exit 1; }
 	clang-format -i $(C_SOURCES)
+	$(VENV)/bin/ruff format --quiet --config bindings/python/pyproject.toml bindings/python examples
 
 lint: needs-swift ## check formatting and the house's rules
 	@$(SWIFT) format lint --strict -r $(SWIFT_SOURCES)

@@ -1,5 +1,5 @@
 /*
- * renga.h: the C interface of Renga: build, train, convert, accelerate and run convolutional networks on CPUs.
+ * renga.h: the C interface of Renga: build, train and run convolutional networks on CPUs.
  * This header is the contract: the library implements exactly these declarations, and the compiler checks it.
  * Not here: kernels, plans, file formats (how it is done), and anything experimental.
  *
@@ -349,7 +349,7 @@ typedef struct renga_progress {
 } renga_progress;
 /* Return 0 to go on; anything else stops after this step with RENGA_CANCELLED. `progress` is valid during the call. Called on the thread
  * that called fit, between two steps. On the same trainer it may call renga_trainer_network, _history, _memory and _save; other calls,
- * and all calls from other threads, get RENGA_ERROR_BUSY. */
+ * and all calls from other threads, get RENGA_ERROR_BUSY. It must return: neither a C++ exception nor longjmp may leave it. */
 typedef int32_t (*renga_progress_fn)(const renga_progress *progress, void *user_data);
 
 /* Trains to the end of the recipe (or from where a cancelled or resumed run stood). test: NULL or a set to evaluate after each epoch.

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # The installed tree, as a stranger uses it: installs to a temporary prefix, compiles the examples by pkg-config (gcc, strict C99) and by CMake,
-# runs them, moves the tree, uninstalls. Usage: test_install.sh LIBRARY VERSION. Not here: the library's behaviour (the tests beside this).
+# runs them and the Python one, moves the tree, uninstalls. Usage: test_install.sh LIBRARY VERSION PYTHON, a Python that has NumPy.
+# Not here: the library's behaviour (the tests beside this).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-library=${1:?usage: test_install.sh LIBRARY VERSION}
-version=${2:?usage: test_install.sh LIBRARY VERSION}
+library=${1:?usage: test_install.sh LIBRARY VERSION PYTHON}
+version=${2:?usage: test_install.sh LIBRARY VERSION PYTHON}
+python=$(realpath -s "${3:?usage: test_install.sh LIBRARY VERSION PYTHON}")
 fail() { echo "test_install: $*" >&2; exit 1; }
 for tool in gcc g++ cmake pkg-config python3; do
   command -v $tool >/dev/null || fail "$tool is missing: apt-get install gcc g++ cmake pkg-config python3"
@@ -65,6 +67,11 @@ export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 make -s -C "$work/c" CC=gcc >/dev/null || fail "the C examples do not compile by pkg-config"
 make -s -C "$work/cpp" CXX=g++ >/dev/null || fail "the C++ example does not compile by pkg-config"
 (export LD_LIBRARY_PATH=$prefix/lib && run_examples "$work/c" "$work/cpp")
+
+# ---- Python: the package over the installed library ----
+(cd "$work" && RENGA_LIBRARY=$prefix/lib/librenga.so PYTHONPATH=$OLDPWD/bindings/python/src \
+  "$python" "$OLDPWD/examples/python/train_and_run.py" "$work/data") >"$work/out" || fail "the Python example failed"
+[ "$(grep -cE '^is [0-3] - answered [0-3]$' "$work/out")" = 5 ] || fail "the Python example says: $(cat "$work/out")"
 
 # ---- CMake: where it was installed, and after a move; the library is found by what CMake writes into the programs ----
 cmake_build() {

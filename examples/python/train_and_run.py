@@ -18,5 +18,6 @@ print(f"\ntest accuracy {trainer.evaluate(test).accuracy:.1%}")
 trainer.network().save("trained.safetensors")
 session = renga.Session(renga.Network.load("trained.safetensors"), batch=5)
 answers = session.run(test.images(0, 5).astype("uint8"))  # [5, classes]; uint8 is normalised as in training
+names = train.class_names or [str(label) for label in range(train.classes)]
 for label, answer in zip(test.labels(0, 5), answers.argmax(axis=1), strict=True):
-    print("is", train.class_names[label], "- answered", train.class_names[answer])
+    print("is", names[label], "- answered", names[answer])

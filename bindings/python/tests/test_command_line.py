@@ -85,6 +85,16 @@ def test_train_eval_run_bench_and_fold(command_line: CommandLine, npz: Path) -> 
     assert sorted(path.name for path in folder.iterdir()) == ["f", "n", "x.npy", "y.npy"]
 
 
+def test_a_set_may_have_fewer_classes_than_the_network(command_line: CommandLine, npz: Path) -> None:
+    arguments = ("train", "arch:resnet,depth=8,classes=5", "--data", npz, "--out", "n")
+    assert command_line(*arguments, "--epochs", 1, "--recipe", "fast,batch=32").returncode == 0
+    result = answer(command_line, "eval", "n", "--data", npz)
+    assert np.array(result["confusion"]).shape == (5, 5) and len(result["classes"]) == 5
+    assert len(command_line("eval", "n", "--data", npz).stdout.splitlines()) == 7
+    refused = command_line("eval", "arch:resnet,depth=8,classes=2", "--data", npz)
+    assert refused.returncode == 1 and "3 classes" in refused.stderr and refused.stderr.count("\n") == 1
+
+
 def test_quiet_and_progress_stay_off_pipes(command_line: CommandLine, npz: Path) -> None:
     arguments = (
         "train",
@@ -126,6 +136,7 @@ def test_quiet_and_progress_stay_off_pipes(command_line: CommandLine, npz: Path)
         (["run", TINY_SPEC, "--input", "none.npy", "--output", "y.npy"], "none.npy"),
         (["train", TINY_SPEC, "--data", "none", "--out", "n"], "does not exist"),
         (["train", TINY_SPEC, "--data", "none", "--out", "no/n"], "no folder"),
+        (["train", TINY_SPEC, "--data", "none", "--out", "."], "is a folder"),
         (["train", TINY_SPEC, "--data", "none", "--out", "n", "--memory", "1"], "--memory"),
         (["eval", TINY_SPEC], "--data"),
     ],

@@ -218,9 +218,11 @@ class Evaluation:
 
 
 def evaluate(network: Network, dataset: Dataset, *, threads: int = 0) -> Evaluation:
-    """Accuracy, mean loss and confusion matrix over a set; normalisation as the network's metadata says."""
+    """Accuracy, mean loss and confusion matrix over a set; normalisation as the network's metadata says. The matrix has
+    the network's classes; the set may have fewer.
+    """
     accuracy, loss = ctypes.c_double(), ctypes.c_double()
-    classes = dataset.classes
+    classes = network.info.output_shape[-1]
     confusion = np.zeros((classes, classes), dtype=np.int64)
     count = whole(threads, "threads", 0, MAX_THREADS)
     with network._in_use() as handle, dataset._in_use() as data:

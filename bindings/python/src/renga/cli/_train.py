@@ -57,6 +57,8 @@ def train(options: argparse.Namespace) -> Answer:
     out, checkpoint = Path(options.out), Path(options.out + ".checkpoint")
     if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
         raise UsageError(f"{out.parent} is no folder that can be written to")
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder; --out names a file")
     form = _image_form(options.network)
     with open_part(options.data, "train", **form) as everything, open_part(options.data, "test", **form) as test:
         limit = min(options.limit or len(everything), len(everything))
@@ -69,8 +71,8 @@ def train(options: argparse.Namespace) -> Answer:
                 trainer.save(checkpoint)
                 raise KeyboardInterrupt(f"interrupted; --resume goes on from {checkpoint}") from None
             with trainer.network() as network:
-                measured = evaluate_network(network, test, threads=options.threads)
                 network.save(out)
+                measured = evaluate_network(network, test, threads=options.threads)
             memory = trainer.memory
     checkpoint.unlink(missing_ok=True)
     return _train_answer(options, history, measured, memory.total)
@@ -116,7 +118,9 @@ def evaluate(options: argparse.Namespace) -> Answer:
 
 
 def _names(network: Network, data: Dataset) -> list[str]:
-    return data.class_names or network.class_names or [str(label) for label in range(data.classes)]
+    """One for each of the network's classes; numbers where neither knows a name."""
+    known, classes = data.class_names or network.class_names, network.info.output_shape[-1]
+    return known[:classes] + [str(label) for label in range(len(known), classes)]
 
 
 def _eval_text(measured: Evaluation, names: list[str]) -> str:
