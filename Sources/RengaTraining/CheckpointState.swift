@@ -110,10 +110,10 @@ extension CheckpointState {
         return value
     }
 
-    /// nil: damaged; .some(nil): not measured.
+    /// nil: damaged; .some(nil): not measured. A network may answer a validation set with NaN or infinity and train on.
     private static func optional(_ text: Substring) -> Double?? {
         if text == "-" { return .some(nil) }
-        guard let value = finite(text) else { return nil }
+        guard let value = Double(text) else { return nil }
         return .some(value)
     }
 }

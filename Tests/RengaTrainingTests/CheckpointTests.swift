@@ -105,6 +105,18 @@ final class CheckpointTests: XCTestCase {
         expect(.shapeMismatch, "4 batches", "5") { try trainer.fit(Toy.dataset(100)) }
     }
 
+    /// A network may answer the validation set with NaN or infinity and train on: what fit saves must be what it resumes.
+    func testATestLossThatIsNotFiniteIsResumed() throws {
+        for loss in [Double.infinity, -.infinity, .nan] {
+            let record = EpochRecord(
+                epoch: 1, loss: 2, accuracy: 0.1, testAccuracy: 0.5, testLoss: loss, seconds: 1, learningRate: 0.1)
+            let position = TrainingPosition(epoch: 1, step: 4, batches: 4)
+            let state = CheckpointState(recipe: Toy.recipe(), position: position, records: [record])
+            let read = try CheckpointState(state.encoded, path: "x")
+            XCTAssertEqual("\(read.records)", "\(state.records)")
+        }
+    }
+
     func testStateSurvivesItsText() throws {
         var position = TrainingPosition()
         (position.epoch, position.batch, position.step, position.batches) = (2, 7, 41, 17)
