@@ -52,6 +52,8 @@ extension Evaluation {
         let isSoftmax = output >= 0 && network.nodes[output].op is Softmax
         var counts = EvaluationCounts(classes: classes, areProbabilities: isSoftmax)
         let logits = try Buffer(floats: options.batch * classes, for: "the answers of a batch")
+        // Below only its address is used.
+        defer { withExtendedLifetime(logits) {} }
         for first in stride(from: 0, to: dataset.shape.n, by: options.batch) {
             let part = try dataset.subset(first..<min(first + options.batch, dataset.shape.n))
             try Evaluation.answer(session, part, logits.floats, classes)
@@ -124,8 +126,13 @@ private struct EvaluationCounts {
             if answer == label { correct += 1 }
             if !confusion.isEmpty { confusion[label * classes + answer] += 1 }
             lossSum +=
-                areProbabilities ? -log(Double(scores[label])) : crossEntropy(scores, label, highest: scores[answer])
+                areProbabilities ? minusLog(scores[label]) : crossEntropy(scores, label, highest: scores[answer])
         }
+    }
+
+    /// A softmax in f32 rounds what is below the least normal number to 0: one such answer must not make the mean infinite.
+    private func minusLog(_ probability: Float) -> Double {
+        probability < .leastNormalMagnitude ? -log(Double(Float.leastNormalMagnitude)) : -log(Double(probability))
     }
 
     /// Shifted by the maximum so that no exponential overflows.

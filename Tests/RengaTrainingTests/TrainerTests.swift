@@ -71,6 +71,22 @@ final class TrainerTests: XCTestCase {
         XCTAssertEqual(one.classAccuracy.count { $0 != nil }, 1)
     }
 
+    /// A softmax rounds small probabilities to 0: one image that is wrong for sure must not make the mean infinite.
+    func testASureMistakeOfASoftmaxHasAFiniteLoss() throws {
+        var builder = NetworkBuilder()
+        let image = try builder.addInput(h: 1, w: 1, c: 1)
+        let logits = try builder.add(Linear(channels: 2, bias: false), name: "fc", image)
+        let answers = try builder.add(Softmax(), logits)
+        var network = try builder.build(outputs: [answers])
+        try network.setParameter("fc.weight", Tensor(dimensions: [1, 2], values: [0, 300]))
+        let dataset = try Dataset(
+            copying: [1 as Float], labels: [0 as Int32], shape: Shape(n: 1, h: 1, w: 1, c: 1), element: .f32,
+            layout: .nhwc, classes: 2)
+        let evaluation = try Evaluation(of: network, on: dataset)
+        XCTAssertEqual(evaluation.correct, 0)
+        XCTAssertEqual(evaluation.loss, 87.3, accuracy: 0.1)
+    }
+
     // MARK: - Same bits
 
     func testThreadsAndRunsGiveTheSameBits() throws {
