@@ -37,6 +37,7 @@ extension Recipe {
         }
     }
 
+    // What f32 rounds to 1 is beyond the bounds of momentum and betas: 1 - beta must stay above 0 in the kernels.
     private static let table: [RecipeOption] = [
         .integer("epochs", \.epochs, 1...1_000_000, "Passes over the training set."),
         .integer("batch", \.batchSize, 1...65_536, "Images in one step."),
@@ -57,7 +58,7 @@ extension Recipe {
         .number("momentum", \.momentum, 0...0.999999, "SGD: the share of the last velocity that is kept."),
         .flag("nesterov", \.nesterov, "SGD: look ahead along the velocity."),
         .number("beta1", \.beta1, 0...0.999999, "AdamW: decay of the first moment."),
-        .number("beta2", \.beta2, 0...0.999999999, "AdamW: decay of the second moment."),
+        .number("beta2", \.beta2, 0...0.9999999, "AdamW: decay of the second moment."),
         .number("epsilon", \.epsilon, 1e-30...1, "AdamW: added to the root of the second moment."),
         .number("weight_decay", \.weightDecay, 0...1e3, "Weight decay."),
         .flag("decay_norm", \.decayNorm, "Weight decay touches scale and offset of normalisations."),

@@ -69,6 +69,23 @@ final class RecipeTests: XCTestCase {
         expect(.invalidArgument, "batch") { _ = try recipe.validated() }
     }
 
+    /// The kernels compute in f32: no option within its bounds may become a beta of 1, whose step divides by 0.
+    func testLargestMomentsStillTrain() throws {
+        expect(.invalidArgument, "beta2") { _ = try Recipe(text: "beta2=0.999999999") }
+        var recipe = Toy.recipe(epochs: 1)
+        (recipe.optimizer, recipe.learningRate) = (.adamw, 1e-3)
+        for option in Recipe.options {
+            guard case .number(let bounds) = option.kind, ["beta1", "beta2"].contains(option.name) else { continue }
+            try recipe.set([option.name: "\(bounds.upperBound)"])
+        }
+        XCTAssertGreaterThan(recipe.beta2, 0.999)
+        let trainer = try Trainer(Toy.network(), recipe: recipe)
+        try trainer.fit(Toy.dataset(40))
+        for (name, parameter) in try trainer.network().parameters {
+            XCTAssertTrue(parameter.tensor.values.allSatisfy(\.isFinite), name)
+        }
+    }
+
     func testPresetsAreValid() throws {
         for preset in RecipePreset.all {
             let recipe = try Recipe(preset: preset.name)
