@@ -48,7 +48,7 @@ public struct NetworkBuilder: Sendable {
     public mutating func add(
         _ op: any Operator, name: String? = nil, sources: [ValueID]
     ) throws(RengaError) -> ValueID {
-        let name = name ?? unusedName(op.name)
+        let (name, number): (String, Int?) = if let name { (name, nil) } else { unusedName(op.name) }
         try claim(name)
         do {
             let inputs = try shapes(of: sources, for: op)
@@ -60,6 +60,8 @@ public struct NetworkBuilder: Sendable {
         }
         nodes.append(Node(name: name, op: op, inputs: sources))
         names.insert(name)
+        // Only now: a layer's name decides its initial weights, so a refused layer must not use one up.
+        if let number { numbers[op.name] = number }
         return shapes.count - 1
     }
 
@@ -136,11 +138,10 @@ extension NetworkBuilder {
         }
     }
 
-    private mutating func unusedName(_ operatorName: String) -> String {
+    private func unusedName(_ operatorName: String) -> (String, Int?) {
         var number = numbers[operatorName, default: 0] + 1
         while names.contains("\(operatorName)_\(number)") { number += 1 }
-        numbers[operatorName] = number
-        return "\(operatorName)_\(number)"
+        return ("\(operatorName)_\(number)", number)
     }
 
     private func shapes(of sources: [ValueID], for op: any Operator) throws(RengaError) -> [Shape] {

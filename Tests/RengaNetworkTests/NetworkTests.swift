@@ -82,6 +82,17 @@ final class NetworkTests: XCTestCase {
         }
     }
 
+    /// A layer's name decides its initial weights: a refused layer must not use a made-up name up.
+    func testARefusedLayerTakesNoName() throws {
+        var builder = NetworkBuilder()
+        let image = try builder.addInput(h: 4, w: 4, c: 1)
+        assertFails(.shapeMismatch, "linear_1") { try builder.add(Linear(channels: 2), image) }
+        let flat = try builder.add(Flatten(), image)
+        try builder.add(Linear(channels: 2), flat)
+        try builder.add(Linear(channels: 3), flat)
+        XCTAssertEqual(builder.nodes.map(\.name), ["flatten_1", "linear_1", "linear_2"])
+    }
+
     func testNetworkChecksItsParts() throws {
         let network = try small().build(outputs: [5])
         let (inputs, nodes) = (network.inputs, network.nodes)
