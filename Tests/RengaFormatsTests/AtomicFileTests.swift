@@ -38,6 +38,19 @@ final class AtomicFileTests: XCTestCase {
         XCTAssertEqual(try scratch.read("a"), [9])
     }
 
+    /// In Swift a slash and a combining mark behind it are one character: the folder is told by bytes.
+    func testTheTemporaryFileStandsBesideItsTargetWhateverTheNamesAre() throws {
+        let scratch = try Scratch()
+        let folder = "\(scratch.path)/sub"
+        XCTAssertEqual(mkdir(folder, 0o777), 0)
+        let file = try AtomicFile(path: folder + "/\u{301}a")
+        XCTAssertEqual(scratch.names, ["sub"])
+        try file.commit()
+        XCTAssertEqual(access(folder + "/\u{301}a", F_OK), 0)
+        XCTAssertEqual(unlink(folder + "/\u{301}a"), 0)
+        XCTAssertEqual(rmdir(folder), 0)
+    }
+
     func testWhatCannotBeWrittenIsSaidAndUntouched() throws {
         let scratch = try Scratch()
         expect(.fileError, "folder", scratch.path) { try self.put([1], at: scratch.path) }
