@@ -369,7 +369,7 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_network(const renga_traine
 /* Per epoch: loss, accuracy, test accuracy, seconds, learning rate, as JSON under "epochs", with "train_seconds", "peak_bytes" and the
  * recipe. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_history(const renga_trainer *trainer, char **out_json);
-/* Bytes of the training plan; all 0 before the first step or fit. */
+/* Bytes of the training, all of them allocated when the trainer was made. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_memory(const renga_trainer *trainer, renga_memory *memory);
 /* Saves everything (parameters, statistics, optimiser, position, random streams, recipe, history), written as renga_network_save does;
  * a run resumed from it ends with the same bits as one never stopped, for any thread count. */
