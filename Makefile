@@ -23,7 +23,7 @@ export SWIFT_BACKTRACE := enable=no
 	test-engine test-outside lint-python test-install test-cross test-fuzz check-library needs-swift needs-build needs-demo needs-test needs-venv
 
 help: ## list these commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
 
 # ---- what must be installed ----
 
