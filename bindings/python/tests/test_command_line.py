@@ -136,7 +136,7 @@ def test_quiet_and_progress_stay_off_pipes(command_line: CommandLine, npz: Path)
         (["run", TINY_SPEC, "--input", "none.npy", "--output", "y.npy"], "none.npy"),
         (["train", TINY_SPEC, "--data", "none", "--out", "n"], "does not exist"),
         (["train", TINY_SPEC, "--data", "none", "--out", "no/n"], "no folder"),
-        (["train", TINY_SPEC, "--data", "none", "--out", "."], "is a folder"),
+        (["train", TINY_SPEC, "--data", "none", "--out", "."], "no regular file"),
         (["train", TINY_SPEC, "--data", "none", "--out", "n", "--memory", "1"], "--memory"),
         (["eval", TINY_SPEC], "--data"),
     ],

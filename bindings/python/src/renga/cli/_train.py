@@ -57,8 +57,8 @@ def train(options: argparse.Namespace) -> Answer:
     out, checkpoint = Path(options.out), Path(options.out + ".checkpoint")
     if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
         raise UsageError(f"{out.parent} is no folder that can be written to")
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder; --out names a file")
+    if out.exists() and not out.is_file():
+        raise UsageError(f"{out} is no regular file")
     form = _image_form(options.network)
     with open_part(options.data, "train", **form) as everything, open_part(options.data, "test", **form) as test:
         limit = min(options.limit or len(everything), len(everything))
