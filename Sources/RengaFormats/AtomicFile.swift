@@ -22,8 +22,9 @@ package final class AtomicFile {
         target = try AtomicFile.followLinks(path)
         folder = AtomicFile.folder(of: target)
         let permissions = try AtomicFile.permissions(ofExisting: target, named: path)
-        (descriptor, temporary) = try AtomicFile.create(in: folder, for: path)
-        // A new version of a file keeps the permissions of the old one; failing to is no reason to lose the data.
+        // A new version of a file keeps the permissions of the old one, and nobody else may open it before it has them; what the
+        // process' mask took away comes after. Failing to is no reason to lose the data.
+        (descriptor, temporary) = try AtomicFile.create(in: folder, permissions ?? 0o666, for: path)
         if let permissions { _ = fchmod(descriptor, permissions) }
     }
 
@@ -100,13 +101,15 @@ package final class AtomicFile {
     }
 
     /// A fresh file in `folder`: in the same file system as the target, else the rename could not be atomic.
-    private static func create(in folder: String, for path: String) throws(RengaError) -> (Int32, String) {
+    private static func create(
+        in folder: String, _ permissions: mode_t, for path: String
+    ) throws(RengaError) -> (Int32, String) {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         let stamp = "\(getpid())-\(time.tv_sec)\(time.tv_nsec)"
         for attempt in 0..<100 {
             let name = "\(folder)/.renga-\(stamp)-\(attempt).tmp"
-            let opened = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
+            let opened = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, permissions)
             if opened >= 0 { return (opened, name) }
             guard errno == EEXIST || errno == EINTR else { throw fileError("create a file beside", path, errno) }
         }
