@@ -379,7 +379,7 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_resume(const char *path, i
 
 /* Accuracy (0 … 1) and mean cross-entropy of a network over a set, batches at a time. out_accuracy, out_loss, out_confusion may be NULL.
  * out_confusion: [classes,classes] counts, row = label, column = answer; classes = C of the network's output (the set may have fewer);
- * confusion_count: room in elements, at least classes * classes.
+ * confusion_count: room in elements, at least classes * classes. More than 4096 classes: RENGA_ERROR_UNSUPPORTED unless it is NULL.
  * Normalisation as the network's metadata says. threads: 0 … RENGA_MAX_THREADS. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_evaluate(const renga_network *network, const renga_dataset *dataset, int32_t threads,
                                                        double *out_accuracy,

@@ -146,17 +146,18 @@ public func renga_evaluate(
         let threads = try threadCount(threads, "threads")
         if out_confusion != nil {
             let classes = try Trainer.classes(of: network)
+            guard classes <= Evaluation.mostConfusedClasses else {
+                throw RengaError(
+                    .unsupported,
+                    "a confusion matrix of more than \(Evaluation.mostConfusedClasses) classes is not counted; the network has "
+                        + "\(classes): pass NULL for out_confusion")
+            }
             try checkRoom(confusion_count, "confusion_count", needed: classes * classes)
         }
         let evaluation = try Evaluation(of: network, on: dataset, threads: threads)
         out_accuracy?.pointee = evaluation.accuracy
         out_loss?.pointee = evaluation.loss
         guard let out_confusion else { return }
-        guard !evaluation.confusion.isEmpty else {
-            throw RengaError(
-                .unsupported, "a confusion matrix of more than \(Evaluation.mostConfusedClasses) classes is not counted"
-            )
-        }
         for (index, count) in evaluation.confusion.enumerated() { out_confusion[index] = Int64(count) }
     }
 }

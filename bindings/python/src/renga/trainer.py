@@ -207,13 +207,17 @@ def _guarded(progress: ProgressCallback | None, interrupts: Interrupts) -> Calla
     return report
 
 
+#: Above this many classes the library counts no confusion matrix.
+_MOST_CONFUSED_CLASSES = 4096
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What a network made of a set."""
 
     accuracy: float
     loss: float
-    confusion: I64Array  #: [classes,classes] counts, row = label, column = answer
+    confusion: I64Array  #: [classes,classes] counts, row = label, column = answer; [0,0] above 4096 classes
     n: int
 
 
@@ -223,7 +227,8 @@ def evaluate(network: Network, dataset: Dataset, *, threads: int = 0) -> Evaluat
     """
     accuracy, loss = ctypes.c_double(), ctypes.c_double()
     classes = network.info.output_shape[-1]
-    confusion = np.zeros((classes, classes), dtype=np.int64)
+    counted = classes if classes <= _MOST_CONFUSED_CLASSES else 0
+    confusion = np.zeros((counted, counted), dtype=np.int64)
     count = whole(threads, "threads", 0, MAX_THREADS)
     with network._in_use() as handle, dataset._in_use() as data:
         call(
@@ -233,7 +238,7 @@ def evaluate(network: Network, dataset: Dataset, *, threads: int = 0) -> Evaluat
             count,
             ctypes.byref(accuracy),
             ctypes.byref(loss),
-            pointer(confusion),
+            pointer(confusion) if counted else None,
             confusion.size,
         )
     return Evaluation(accuracy.value, loss.value, confusion, len(dataset))
