@@ -12,12 +12,13 @@ let kernelFlags: [CSetting] = [
 let engineFlags: [SwiftSetting] = [.unsafeFlags(["-Osize"], .when(configuration: .release))]
 
 /// The Swift runtime goes into `librenga.so` in release builds only: test bundles need the dynamic one. Functions with the same
-/// instructions are kept once (--icf), which takes 2 % off the library.
+/// instructions are kept once (--icf), which takes 2 % off the library. LLD, which comes with the toolchain: gold lists hidden Swift
+/// metadata among the dynamic symbols.
 let libraryFlags: [LinkerSetting] = [
     .unsafeFlags(
         [
-            "-static-stdlib", "-Xlinker", "--icf=all", "-Xlinker", "-z", "-Xlinker", "nodelete", "-Xlinker", "-soname",
-            "-Xlinker", "librenga.so.0",
+            "-static-stdlib", "-use-ld=lld", "-Xlinker", "--icf=all", "-Xlinker", "-z", "-Xlinker", "nodelete",
+            "-Xlinker", "-soname", "-Xlinker", "librenga.so.0",
             "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/RengaC/renga.map",
         ], .when(configuration: .release))
 ]
