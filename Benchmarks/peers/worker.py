@@ -1,6 +1,6 @@
 """One engine, one work, one process: prints `ready {json}`, then for each line read runs once and prints milliseconds; `end` prints peak bytes.
 
-Usage: worker.py renga|torch|onnxruntime WORK THREADS
+Usage: worker.py renga|torch|onnxruntime WORK THREADS, or worker.py export WORK (ONNX to standard output).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -75,19 +76,27 @@ def torch_run(work: Work, threads: int) -> Callable[[], None]:
 
 def onnxruntime_run(work: Work, threads: int) -> Callable[[], None]:
     import onnxruntime
+
+    # Exported by a process of its own: PyTorch's memory is not ONNX Runtime's.
+    model = subprocess.run([sys.executable, __file__, "export", sys.argv[2]], stdout=subprocess.PIPE, check=True).stdout
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    x = np.ascontiguousarray(batch(work)[0].transpose(0, 3, 1, 2))
+    feed = {session.get_inputs()[0].name: x}
+    return lambda: session.run(None, feed)
+
+
+def export(work: Work) -> None:
+    """Writes the work's network as ONNX to standard output."""
     import torch
     import torch_networks
 
     model = io.BytesIO()
     example = torch.zeros(work.batch, 3, work.size, work.size)
     torch.onnx.export(torch_networks.make(work.network).eval(), (example,), model, dynamo=False, opset_version=17)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(model.getvalue(), options, providers=["CPUExecutionProvider"])
-    x = np.ascontiguousarray(batch(work)[0].transpose(0, 3, 1, 2))
-    feed = {session.get_inputs()[0].name: x}
-    return lambda: session.run(None, feed)
+    sys.stdout.buffer.write(model.getvalue())
 
 
 def peak_bytes() -> int:
@@ -95,6 +104,9 @@ def peak_bytes() -> int:
 
 
 def main() -> None:
+    if sys.argv[1] == "export":
+        export(WORKS[sys.argv[2]])
+        return
     engine, name, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
     run = {"renga": renga_run, "torch": torch_run, "onnxruntime": onnxruntime_run}[engine](WORKS[name], threads)
     before = peak_bytes()
