@@ -27,9 +27,10 @@ def same(a: renga.Network, b: renga.Network) -> bool:
 
 def test_many_classes_are_judged_without_a_matrix() -> None:
     builder = renga.Builder()
-    with builder.finish(builder.add("linear", builder.input(1, 1, 2), channels=4097)) as network:
-        with renga.Dataset(np.ones((3, 1, 1, 2), dtype=np.float32), [0, 1, 2], classes=4097) as data:
-            result = renga.evaluate(network, data)
+    network = builder.finish(builder.add("linear", builder.input(1, 1, 2), channels=4097))
+    data = renga.Dataset(np.ones((3, 1, 1, 2), dtype=np.float32), [0, 1, 2], classes=4097)
+    with network, data:
+        result = renga.evaluate(network, data)
     assert result.n == 3 and math.isfinite(result.loss) and result.confusion.shape == (0, 0)
 
 
