@@ -80,7 +80,7 @@ test: needs-test lint lint-python build test-engine test-outside test-install te
 
 test-engine: # the Swift and C tests, in debug
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build
+	$(SWIFT) test --skip-build --disable-swift-testing
 
 test-outside: $(VENV)/.ready-test # the library from C and Python, as a host sees it
 	RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) $(VENV)/bin/python -m pytest -q Tests/ABITests
