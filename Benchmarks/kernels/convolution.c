@@ -73,7 +73,7 @@ static float *numbers(size_t count) {
 #define STEPS 8
 static double seconds_of(rk_step_fn run, const void *args, size_t size, int threads) {
   rk_step steps[STEPS];
-  for (int i = 0; i < STEPS; i++) steps[i] = (rk_step){run, (const char *)args + (size_t)i * size};
+  for (int i = 0; i < STEPS; i++) steps[i] = (rk_step){.run = run, .args = (const char *)args + (size_t)i * size};
   double best = 1e9, spent = 0;
   for (int i = 0; i < 3 || (spent < 0.25 && i < 400); i++) {
     double start = now(threads);

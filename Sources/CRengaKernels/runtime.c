@@ -108,7 +108,8 @@ static int32_t is_set(const volatile int32_t *flag) { return flag != NULL && __a
 static void run_steps(program *all, const rk_team *team) {
   double before = all->seconds != NULL && team->tid == 0 ? now() : 0;
   for (size_t i = 0; i < all->count; i++) {
-    all->steps[i].run(all->steps[i].args, team);
+    const rk_step *step = &all->steps[i];
+    if (step->enabled == NULL || *step->enabled != 0) step->run(step->args, team);
     int32_t last = i + 1 == all->count;
     if (team->tid == 0 && !last) all->verdict[i % 2] = is_set(all->stop);
     if (!last || all->seconds != NULL) rk_team_barrier(team);

@@ -78,6 +78,8 @@ package final class Emitter {
     /// The fused step being emitted, and what it is called.
     private var group: Int?
     private var groupName = ""
+    /// The cell that the steps being added depend on; nil: they always run.
+    private var enabled: UnsafePointer<Int32>?
 
     init(
         _ graph: Graph, _ settings: EmitterSettings, _ weights: any WeightSource, needsGradient: Set<ValueID> = [],
@@ -96,6 +98,17 @@ package final class Emitter {
     func begin(group: Int?, name: String) {
         self.group = group
         groupName = name
+    }
+
+    /// Adds the steps of `body` so that they are skipped in runs where `cell` holds 0; nil: they always run. What is skipped leaves
+    /// its buffers as they were, so that whoever reads them must depend on the same cell or be content with anything.
+    package func only(
+        where cell: UnsafePointer<Int32>?, _ body: () throws(RengaError) -> Void
+    ) throws(RengaError) {
+        let outside = enabled
+        enabled = cell
+        defer { enabled = outside }
+        try body()
     }
 
     // MARK: - Buffers
@@ -172,7 +185,7 @@ package final class Emitter {
         guard !isMeasuring else { return nil }
         let name = label.isEmpty ? groupName : "\(groupName): \(label)"
         let info = StepInfo(name: name, group: group, algorithm: algorithm, macs: macs, bytes: touchedBytes)
-        return try program.add(info, run, args)
+        return try program.add(info, run, args, enabled: enabled)
     }
 
     /// Copies a value that a step's arguments point to into memory that lives as long as the program. nil while measuring.

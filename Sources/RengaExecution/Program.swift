@@ -18,6 +18,8 @@ package struct StepInfo: Sendable {
     package var macs: Int
     /// Bytes of the buffers that it touches.
     package var bytes: Int
+    /// Whether the step is skipped in some runs.
+    package var isConditional = false
 
     /// Describes a step.
     package init(name: String, group: Int? = nil, algorithm: String? = nil, macs: Int = 0, bytes: Int = 0) {
@@ -65,12 +67,15 @@ package final class Program {
     }
 
     /// Appends a step with a copy of its arguments, which it returns: they may be patched between runs.
+    /// enabled: nil = it always runs; else a cell that outlives the program, and the step is skipped where it holds 0.
     @discardableResult
     package func add<Args>(
-        _ info: StepInfo, _ run: @escaping StepFunction, _ args: Args
+        _ info: StepInfo, _ run: @escaping StepFunction, _ args: Args, enabled: UnsafePointer<Int32>? = nil
     ) throws(RengaError) -> UnsafeMutablePointer<Args> {
         let kept = try keep(args)
-        steps.append(rk_step(run: run, args: UnsafeRawPointer(kept)))
+        steps.append(rk_step(run: run, args: UnsafeRawPointer(kept), enabled: enabled))
+        var info = info
+        info.isConditional = enabled != nil
         infos.append(info)
         return kept
     }

@@ -72,7 +72,7 @@ extension Trainer {
             normalization.scale.withUnsafeBufferPointer { scale in
                 (arguments.mean, arguments.scale) = (mean.baseAddress, scale.baseAddress)
                 withUnsafePointer(to: &arguments) { pointer in
-                    var step = rk_step(run: rk_image_import, args: UnsafeRawPointer(pointer))
+                    var step = rk_step(run: rk_image_import, args: UnsafeRawPointer(pointer), enabled: nil)
                     _ = rk_run(&step, 1, Int32(threads), nil, nil)
                 }
             }

@@ -111,7 +111,7 @@ func runStep<Arguments>(
     _ arguments: Arguments, threads: Int32 = 1
 ) -> Int32 {
     withUnsafePointer(to: arguments) { pointer in
-        var step = rk_step(run: function, args: UnsafeRawPointer(pointer))
+        var step = rk_step(run: function, args: UnsafeRawPointer(pointer), enabled: nil)
         return rk_run(&step, 1, threads, nil, nil)
     }
 }

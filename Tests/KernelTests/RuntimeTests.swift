@@ -43,7 +43,7 @@ final class RuntimeTests: XCTestCase {
         }
         let result = arguments.withUnsafeBufferPointer { all in
             let program = all.indices.map { i in
-                rk_step(run: { count($0, $1) }, args: all.baseAddress.map { UnsafeRawPointer($0 + i) })
+                rk_step(run: { count($0, $1) }, args: all.baseAddress.map { UnsafeRawPointer($0 + i) }, enabled: nil)
             }
             return rk_run(program, steps, threads, seconds.pointer, stop.pointer)
         }
@@ -89,13 +89,54 @@ final class RuntimeTests: XCTestCase {
         var seconds: [Double] = [1, 2]
         let nap: rk_step_fn = { _, _ in usleep(50_000) }
         let idle: rk_step_fn = { _, _ in }
+        let steps = [nap, idle].map { rk_step(run: $0, args: nil, enabled: nil) }
         for threads: Int32 in [1, 2] {
             seconds = [1, 2]
-            XCTAssertEqual(
-                rk_run([rk_step(run: nap, args: nil), rk_step(run: idle, args: nil)], 2, threads, &seconds, nil), 0)
+            XCTAssertEqual(rk_run(steps, 2, threads, &seconds, nil), 0)
             XCTAssertGreaterThanOrEqual(seconds[0], 1.05)
             XCTAssertGreaterThanOrEqual(seconds[1], 2)
             XCTAssertLessThan(seconds[1] - 2, seconds[0] - 1, "the nap was booked on the wrong step")
+        }
+    }
+
+    func testClosedStepsAreSkippedByAllThreads() {
+        struct Switch {
+            var runs: UnsafeMutablePointer<Int32>
+            var cell: UnsafeMutablePointer<Int32>
+            var value: Int32
+        }
+        // A step counts its runs, by every thread, and sets the cell that later steps depend on.
+        let flip: rk_step_fn = { raw, team in
+            guard let raw, let team else { return }
+            let arguments = raw.load(as: Switch.self)
+            arguments.runs[Int(team.pointee.tid)] += 1
+            if team.pointee.tid == 0 { arguments.cell.pointee = arguments.value }
+        }
+        for threads: Int32 in [1, 2, 4] {
+            let runs = Guarded<Int32>(count: 5 * Int(RK_MAX_THREADS), repeating: 0)
+            let cells = Guarded<Int32>(count: 2, repeating: 0)
+            cells.pointer[0] = 1
+            // Step 1 closes what step 2 depends on; step 4 depends on a cell that step 3, skipped, would have opened.
+            let depends: [Int?] = [0, nil, 0, 0, 1]
+            let writes = [(1, 0), (0, 0), (0, 1), (1, 1), (0, 1)].map { (cell: $0.0, value: Int32($0.1)) }
+            let arguments = writes.indices.map {
+                Switch(
+                    runs: runs.pointer + $0 * Int(RK_MAX_THREADS), cell: cells.pointer + writes[$0].cell,
+                    value: writes[$0].value)
+            }
+            arguments.withUnsafeBufferPointer { all in
+                let program = all.indices.map { i in
+                    rk_step(
+                        run: flip, args: all.baseAddress.map { UnsafeRawPointer($0 + i) },
+                        enabled: depends[i].map { UnsafePointer(cells.pointer + $0) })
+                }
+                XCTAssertEqual(rk_run(program, program.count, threads, nil, nil), 0)
+            }
+            let counts = (0..<5).map { step in
+                (0..<Int(threads)).map { runs.values[step * Int(RK_MAX_THREADS) + $0] }.reduce(0, +)
+            }
+            XCTAssertEqual(counts, [threads, threads, 0, 0, 0], "\(threads) threads")
+            XCTAssertTrue(runs.isIntact && cells.isIntact)
         }
     }
 

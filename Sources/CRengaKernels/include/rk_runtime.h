@@ -58,7 +58,9 @@ static inline void rk_share(int64_t count, const rk_team *team, int64_t *begin, 
 typedef void (*rk_step_fn)(const void *args, const rk_team *team);
 typedef struct rk_step {
   rk_step_fn run;
-  const void *args; /* owned by the plan that made the step; must stay until the run ends */
+  const void *args;       /* owned by the plan that made the step; must stay until the run ends */
+  const int32_t *enabled; /* NULL = always. Read when the step's turn comes: where it is 0 every thread skips the step, but not its barrier.
+                           * May be written by an earlier step, by no thread while this one's turn lasts. */
 } rk_step;
 
 /* Runs `count` steps on at most `threads` threads (1 … RK_MAX_THREADS; the OpenMP runtime may give fewer, with the same result).
