@@ -6,6 +6,8 @@ INCLUDEDIR ?= $(PREFIX)/include
 DOCDIR ?= $(PREFIX)/share/doc/renga
 DESTDIR ?=
 SECONDS ?= 60
+PLAN ?= short
+JOBS ?= 1
 # The header is the law: the version is written there and nowhere else.
 version_part = $(shell sed -n 's/^\#define RENGA_VERSION_$(1) \([0-9][0-9]*\)$$/\1/p' include/renga.h)
 VERSION := $(call version_part,MAJOR).$(call version_part,MINOR).$(call version_part,PATCH)
@@ -19,8 +21,8 @@ LIBRARY := .build/release/librenga.so
 export SWIFT_BACKTRACE := enable=no
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build install uninstall bench format lint clean wheel fuzz sanitize \
-	test-engine test-outside lint-python test-install test-cross test-fuzz check-library needs-swift needs-build needs-demo needs-test needs-venv
+.PHONY: help demo test build install uninstall bench experiments format lint clean wheel fuzz sanitize \
+	test-experiments test-engine test-outside lint-python test-install test-cross test-fuzz check-library needs-swift needs-build needs-demo needs-test needs-venv
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -76,7 +78,7 @@ demo: needs-demo wheel ## train on Fashion-MNIST, run from C, write demo/report.
 
 # ---- prove ----
 
-test: needs-test lint lint-python build test-engine test-outside test-install test-cross test-fuzz ## run everything (under 15 minutes)
+test: needs-test lint lint-python build test-engine test-outside test-experiments test-install test-cross test-fuzz ## run everything (under 15 minutes)
 
 test-engine: # the Swift and C tests, in debug
 	$(SWIFT) build --build-tests
@@ -96,8 +98,8 @@ sanitize: needs-build ## run the suites under the address, thread and undefined-
 	@.ci/sanitize
 
 lint-python: $(VENV)/.ready-test # the Python package's style and types
-	$(VENV)/bin/ruff check --quiet --config bindings/python/pyproject.toml bindings/python examples
-	$(VENV)/bin/ruff format --check --quiet --config bindings/python/pyproject.toml bindings/python examples
+	$(VENV)/bin/ruff check --quiet --config bindings/python/pyproject.toml bindings/python examples Benchmarks/experiments
+	$(VENV)/bin/ruff format --check --quiet --config bindings/python/pyproject.toml bindings/python examples Benchmarks/experiments
 	cd bindings/python && $(CURDIR)/$(VENV)/bin/mypy
 
 test-cross: # the kernels for aarch64
@@ -117,6 +119,15 @@ bench: build $(BENCH_VENV)/.ready ## time Renga beside PyTorch and ONNX Runtime
 	cd Benchmarks/peers && RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=$(CURDIR)/bindings/python/src \
 		$(CURDIR)/$(BENCH_VENV)/bin/python side_by_side.py --out $(CURDIR)/Benchmarks/results/side_by_side.json $(WORKS)
 
+EXPERIMENTS = RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=$(CURDIR)/bindings/python/src RENGA_COMMIT=$$(git describe --always --dirty) \
+	$(VENV)/bin/python Benchmarks/experiments/experiments.py
+
+experiments: needs-demo build $(VENV)/.ready ## train the papers' networks on Fashion-MNIST (PLAN=short or full, JOBS=1; hours; goes on where it stopped)
+	$(EXPERIMENTS) --plan $(PLAN) --jobs $(JOBS)
+
+test-experiments: $(VENV)/.ready-test # that the experiments run: a few steps of each
+	@results=$$(mktemp -d) && $(EXPERIMENTS) --plan check --out "$$results" >"$$results/log" || { cat "$$results/log" >&2; exit 1; }; rm -rf "$$results"
+
 # ---- keep tidy ----
 
 SWIFT_SOURCES := Package.swift Sources Tests
@@ -126,7 +137,7 @@ format: needs-swift $(VENV)/.ready-test ## format Swift, C and Python sources
 	$(SWIFT) format -i -r $(SWIFT_SOURCES)
 	@command -v clang-format >/dev/null || { echo "clang-format is missing: apt-get install clang-format" >&2; exit 1; }
 	clang-format -i $(C_SOURCES)
-	$(VENV)/bin/ruff format --quiet --config bindings/python/pyproject.toml bindings/python examples
+	$(VENV)/bin/ruff format --quiet --config bindings/python/pyproject.toml bindings/python examples Benchmarks/experiments
 
 lint: needs-swift ## check formatting and the house's rules
 	@$(SWIFT) format lint --strict -r $(SWIFT_SOURCES)
