@@ -13,11 +13,12 @@ let engineFlags: [SwiftSetting] = [.unsafeFlags(["-Osize"], .when(configuration:
 
 /// The Swift runtime goes into `librenga.so` in release builds only: test bundles need the dynamic one. Functions with the same
 /// instructions are kept once (--icf), which takes 2 % off the library. LLD, which comes with the toolchain: gold lists hidden Swift
-/// metadata among the dynamic symbols.
+/// metadata among the dynamic symbols. --wrap leaves out the names of Unicode's characters (RengaC/UnicodeNames.swift), 7 % more.
 let libraryFlags: [LinkerSetting] = [
     .unsafeFlags(
         [
             "-static-stdlib", "-use-ld=lld", "-Xlinker", "--icf=all", "-Xlinker", "-z", "-Xlinker", "nodelete",
+            "-Xlinker", "--wrap=_swift_stdlib_getScalarName",
             "-Xlinker", "-soname", "-Xlinker", "librenga.so.0",
             "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/RengaC/renga.map",
         ], .when(configuration: .release))
