@@ -4,7 +4,7 @@ import RengaNetwork
 
 /// Option specifications that families put in their lists.
 enum CommonOptions {
-    static let classes = AttributeSpec("classes", .integer(1...1_000_000), default: "10", "Outputs of the network.")
+    static let classes = AttributeSpec("classes", .integer(2...1_000_000), default: "10", "Outputs of the network.")
     static let input = AttributeSpec("input", .size, default: "32x32x3", "Rows, columns and channels of one image.")
     static let widen = AttributeSpec("widen", .integer(1...64), default: "1", "Factor on the width of every stage.")
 

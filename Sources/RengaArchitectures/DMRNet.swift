@@ -1,5 +1,5 @@
 // DMRNet.swift: merge-and-run networks (Zhao et al. 2016, arXiv 1611.07718v2; IJCAI 2018): K streams that meet in their mean in each block.
-// Not here: branches that are summed at once (InceptionLike.swift).
+// Not here: branches that are summed at once (InceptionLike.swift), other ways to mix the streams (StreamMixing.swift).
 public import RengaNetwork
 
 /// Merge-and-run networks: m = mean of the streams x_k; x'_k = relu(H_k(x_k) + m).
@@ -14,10 +14,11 @@ extension DMRNet: Architecture {
         + "stem=cifar: depth 6n+2 (basic) or 9n+2 (bottleneck); "
         + "stem=imagenet: depth 44 (arXiv v2) or 50 (IJCAI 2018: no shortcut where channels change, bare stem, streams concatenated)."
     public static let attributes =
-        BranchedDesign.attributes + [
-            AttributeSpec(
-                "mapping", .choice(["merge", "identity"]), default: "merge",
-                "What joins the branches: the mean of all streams, or each stream itself (the paper's control)."),
+        BranchedDesign.attributes(
+            StreamMixing.attributes + [
+                Shortcut.attribute("project, one for each stream; none with stem=imagenet,depth=50")
+            ])
+        + [
             AttributeSpec(
                 "collapse", .choice(["auto"] + Collapse.allCases.map(\.rawValue)), default: "auto",
                 "How the last block makes one map: m + sum of H_k (once), sum of (m + H_k) (twice), streams side by side (concat); "
@@ -30,10 +31,10 @@ extension DMRNet: Architecture {
     public static func blueprint(_ options: AttributeReader) throws(RengaError) -> Blueprint {
         let design = try MergeAndRunDesign(options)
         var stack = LayerStack()
-        let image = try stack.input(design.base.imageSize)
-        let begun = try design.addStem(&stack, image)
+        let begun = try design.base.frame.begin(
+            &stack, width: design.base.widths[0], large: design.isBare ? .convolution : .activation)
         let streams = try stack.stages(
-            widths: design.base.widths, counts: design.base.counts,
+            widths: design.base.widths, counts: design.base.frame.counts,
             from: Array(repeating: begun, count: design.base.branches)
         ) { stack, streams, place throws(RengaError) in
             try design.addBlock(&stack, streams, place)
@@ -45,7 +46,7 @@ extension DMRNet: Architecture {
 }
 
 /// How the last block makes one map of K streams.
-private enum Collapse: String, CaseIterable {
+enum Collapse: String, CaseIterable {
     /// relu(m + sum of H_k).
     case once
     /// relu(sum of (m + H_k)).
@@ -55,30 +56,28 @@ private enum Collapse: String, CaseIterable {
 }
 
 /// The options, resolved.
-private struct MergeAndRunDesign {
+struct MergeAndRunDesign {
     let base: BranchedDesign
-    let merges: Bool
+    let mixing: StreamMixing
+    let shortcut: Shortcut
     let collapse: Collapse
     let hasRelu: Bool
 
-    /// The networks of the IJCAI version: no shortcut where channels change, no norm in the stem.
-    private var isBare: Bool { base.stem == .imagenet && base.depth == 50 }
-
     init(_ options: AttributeReader) throws(RengaError) {
         base = try BranchedDesign(options, published: [44: [2, 2, 8, 2], 50: [1, 2, 11, 2]])
-        merges = try options.choice("mapping") == "merge"
+        mixing = try StreamMixing(options)
         hasRelu = try options.flag("relu")
-        let asPublished: Collapse = base.stem == .cifar ? .once : base.depth == 44 ? .twice : .concat
+        let isLarge = base.frame.stem == .imagenet
+        shortcut = try Shortcut(options) ?? (isLarge && base.frame.depth == 50 ? .none : .project)
+        let asPublished: Collapse = !isLarge ? .once : base.frame.depth == 44 ? .twice : .concat
         collapse = Collapse(rawValue: try options.choice("collapse")) ?? asPublished
     }
 
-    var resolved: Attributes { base.resolved.merging(["collapse": collapse.rawValue]) { $1 } }
+    /// The stem of the IJCAI version has no norm.
+    var isBare: Bool { base.frame.stem == .imagenet && base.frame.depth == 50 }
 
-    func addStem(_ stack: inout LayerStack, _ image: ValueID) throws(RengaError) -> ValueID {
-        switch base.stem {
-        case .cifar: try stack.smallStem(image, base.widths[0], ends: .activation)
-        case .imagenet: try stack.largeStem(image, base.widths[0], ends: isBare ? .convolution : .activation)
-        }
+    var resolved: Attributes {
+        base.frame.resolved.merging(["collapse": collapse.rawValue, "shortcut": shortcut.rawValue]) { $1 }
     }
 
     /// One block: K streams in; K out, or those that the last block leaves.
@@ -86,35 +85,28 @@ private struct MergeAndRunDesign {
         _ stack: inout LayerStack, _ streams: [ValueID], _ place: BlockPlace
     ) throws(RengaError) -> [ValueID] {
         let residuals = try base.addBranches(&stack, streams, place)
-        let around = try addShortcuts(&stack, streams, place)
+        let projected = try addShortcuts(&stack, streams, place)
         guard place.isLast, collapse != .concat else {
+            let around = try mixing.add(&stack, projected)
             return try finished(&stack, residuals, around)
         }
-        // Of equal shortcuts (the mean) `once` counts one; each stream's own are all different and all count.
-        let counted = collapse == .once && merges ? Array(around.prefix(1)) : around
-        let sum = try stack.merged(Add(), "add", residuals + counted)
+        let around = try collapse == .once ? mixing.addCollapsed(&stack, projected) : mixing.add(&stack, projected)
+        let sum = try stack.merged(Add(), "add", residuals + around)
         return [try relu(&stack, "relu", sum)]
     }
 
-    /// What each branch is added to: the mean of the (projected) streams for all, or each stream; none where a bare net changes channels.
+    /// The streams as the shortcuts carry them: each its own projection where shapes change; none where there is no shortcut.
     private func addShortcuts(
         _ stack: inout LayerStack, _ streams: [ValueID], _ place: BlockPlace
     ) throws(RengaError) -> [ValueID] {
-        let channels = base.channels(place)
-        let present = try stack.channels(streams[0])
-        if isBare, present != channels { return [] }
         var projected: [ValueID] = []
         for (number, stream) in streams.enumerated() {
-            projected.append(
-                try Shortcut.project.add(
-                    &stack, stream, channels: channels, stride: place.stride, norm: true,
-                    name: "shortcut\(number + 1)"))
+            let around = try shortcut.add(
+                &stack, stream, channels: base.frame.channels(place), stride: place.stride, norm: true,
+                name: "shortcut\(number + 1)")
+            if let around { projected.append(around) }
         }
-        guard merges else { return projected }
-        // Streams that are still one and the same are their own mean.
-        let isOne = projected.allSatisfy { $0 == projected[0] }
-        let mean = isOne ? projected[0] : try stack.merged(Mean(), "mean", projected)
-        return Array(repeating: mean, count: streams.count)
+        return projected
     }
 
     private func finished(
@@ -135,7 +127,7 @@ private struct MergeAndRunDesign {
 
 extension LayerStack {
     /// An operator of several maps, left out where there is only one.
-    fileprivate mutating func merged(
+    mutating func merged(
         _ op: any Operator, _ name: String, _ sources: [ValueID]
     ) throws(RengaError) -> ValueID {
         sources.count == 1 ? sources[0] : try add(op, name, sources: sources)

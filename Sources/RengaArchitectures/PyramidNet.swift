@@ -1,6 +1,6 @@
-import Glibc
 // PyramidNet.swift: residual networks whose width grows in every block (Han, Kim and Kim 2016, arXiv 1610.02915).
 // Not here: stochastic depth.
+import Glibc
 public import RengaNetwork
 
 /// Pyramidal networks: F(x) = BN conv relu BN conv BN (no first ReLU, a BN at the end, no ReLU after the sum); zero-padded identity shortcuts.
@@ -13,54 +13,35 @@ extension PyramidNet: Architecture {
     public static let documentation =
         "Pyramidal residual network (Han et al. 2016): the width grows in every block by `alpha` in total. "
         + "stem=cifar: depth 6n+2 (basic) or 9n+2 (bottleneck); stem=imagenet: depth 50, 101, 152 or 200 (bottleneck)."
-    public static let attributes = [
-        AttributeSpec("depth", .integer(8...2000), default: "110", "Layers with weights along the longest path."),
-        AttributeSpec(
-            "alpha", .number(0...10_000), default: "48",
-            "Total widening: the last width is the first plus alpha (widening=add) or times alpha (mul, at least 1)."),
-        AttributeSpec(
-            "widening", .choice(["add", "mul"]), default: "add", "Growth by equal steps or by equal factors."),
-        AttributeSpec(
-            "block", .choice(["auto"] + ResidualBranch.allCases.map(\.rawValue)), default: "auto",
-            "Two 3x3 convolutions, or 1x1, 3x3, 1x1; auto: bottleneck with stem=imagenet, else basic."),
-        Stem.attribute,
-        CommonOptions.classes,
-        Stem.input,
-        CommonOptions.initialization("he_fan_out"),
-    ]
+    public static let attributes = ResidualFrame.attributes(
+        depth: "110",
+        [
+            AttributeSpec(
+                "alpha", .number(0...10_000), default: "48",
+                "Total widening: the last width is the first plus alpha (widening=add) or times alpha (mul, at least 1)."
+            ),
+            AttributeSpec(
+                "widening", .choice(["add", "mul"]), default: "add", "Growth by equal steps or by equal factors."),
+            ResidualFrame.width,
+        ], block: ResidualFrame.block, initialization: "he_fan_out")
 
     public static func blueprint(_ options: AttributeReader) throws(RengaError) -> Blueprint {
-        let stem = try Stem(options)
-        let branch =
-            ResidualBranch(rawValue: try options.choice("block")) ?? (stem == .imagenet ? .bottleneck : .basic)
-        let counts = try counts(depth: options.integer("depth"), stem, branch)
-        let widths = try widths(options, from: stem == .cifar ? 16 : 64, blocks: counts.reduce(0, +))
-        let size = try stem.imageSize(options)
+        let frame = try ResidualFrame(options) { branch in
+            branch == .basic ? [:] : StageDepths.ofResNet(branch).merging([200: [3, 24, 36, 3]]) { $1 }
+        }
+        let widths = try widths(options, from: frame.width, blocks: frame.counts.reduce(0, +))
         var stack = LayerStack()
-        let image = try stack.input(size)
-        let begun =
-            try stem == .cifar
-            ? stack.smallStem(image, 16, ends: .norm) : stack.largeStem(image, 64, ends: .activation)
+        let begun = try frame.begin(&stack, width: frame.width, small: .norm)
         // The width is the block's, not the stage's.
         let state = try stack.stages(
-            widths: counts.map { _ in 0 }, counts: counts, from: (value: begun, block: 0)
+            widths: frame.counts.map { _ in 0 }, counts: frame.counts, from: (value: begun, block: 0)
         ) { stack, state, place throws(RengaError) in
-            let value = try addBlock(&stack, state.value, branch, width: widths[state.block], stride: place.stride)
+            let width = widths[state.block]
+            let value = try addBlock(&stack, state.value, frame.branch, width: width, stride: place.stride)
             return (value, state.block + 1)
         }
         let logits = try stack.head(stack.normRelu("_last", state.value), classes: options.integer("classes"))
-        return stack.blueprint(
-            output: logits, try options.initialization(), resolved: ["input": "\(size)", "block": branch.rawValue])
-    }
-
-    private static func counts(depth: Int, _ stem: Stem, _ branch: ResidualBranch) throws(RengaError) -> [Int] {
-        guard stem == .imagenet else {
-            return try StageDepths.cifar(depth: depth, layers: branch.layers, branch.rawValue)
-        }
-        guard branch == .bottleneck else {
-            throw RengaError(.invalidArgument, "option 'block' must be bottleneck with stem=imagenet, got basic")
-        }
-        return depth == 200 ? [3, 24, 36, 3] : try StageDepths.imagenet(depth: depth, branch)
+        return stack.blueprint(output: logits, try options.initialization(), resolved: frame.resolved)
     }
 
     /// D_l for l = 1 … blocks: real widths add up (or multiply), and each is rounded only for use.
@@ -80,7 +61,9 @@ extension PyramidNet: Architecture {
             width = adds ? width + step : width * factor
             guard let rounded = Int(exactly: (width + 0.5).rounded(.down)), rounded <= Convolution.mostChannels / 4
             else {
-                throw RengaError(.invalidArgument, "option 'alpha'=\(alpha) widens the network beyond all bounds")
+                throw RengaError(
+                    .invalidArgument,
+                    "option 'alpha' must keep all widths within \(Convolution.mostChannels / 4), got \(alpha)")
             }
             widths.append(rounded)
         }

@@ -12,45 +12,31 @@ extension ResNeXt: Architecture {
     public static let documentation =
         "Residual network with grouped bottlenecks (Xie et al. 2016). "
         + "stem=cifar: depth 9n+2, the paper's is depth=29,groups=8,width=64; stem=imagenet: depth 50, 101 or 152 (groups=32,width=4)."
-    public static let attributes = [
-        AttributeSpec("depth", .integer(11...2000), default: "29", "Layers with weights along the longest path."),
-        AttributeSpec("groups", .integer(1...1024), default: "8", "Groups of every 3x3 convolution (the cardinality)."),
-        AttributeSpec(
-            "width", .integer(1...1024), default: "64",
-            "Channels of each group in the first stage; doubles with each stage."),
-        Stem.attribute,
-        CommonOptions.classes,
-        Stem.input,
-        CommonOptions.initialization("he_fan_out"),
-    ]
+    public static let attributes = ResidualFrame.attributes(
+        depth: "29", from: 11,
+        [
+            AttributeSpec(
+                "groups", .integer(1...1024), default: "8", "Groups of every 3x3 convolution (the cardinality)."),
+            AttributeSpec(
+                "width", .integer(1...1024), default: "64",
+                "Channels of each group in the first stage; doubles with each stage."),
+        ], block: nil, initialization: "he_fan_out")
 
     public static func blueprint(_ options: AttributeReader) throws(RengaError) -> Blueprint {
-        let stem = try Stem(options)
-        let depth = try options.integer("depth")
+        let frame = try ResidualFrame(options, only: .bottleneck, published: StageDepths.ofResNet)
         let groups = try options.integer("groups")
         let groupWidth = try options.integer("width")
-        let size = try stem.imageSize(options)
-        let branch = ResidualBranch.bottleneck
-        let counts =
-            try stem == .cifar
-            ? StageDepths.cifar(depth: depth, layers: branch.layers, branch.rawValue)
-            : StageDepths.imagenet(depth: depth, branch)
         var stack = LayerStack()
-        let image = try stack.input(size)
         // Both stems of the paper have 64 channels, and so has the first stage before its expansion.
-        let begun =
-            try stem == .cifar
-            ? stack.smallStem(image, 64, ends: .activation) : stack.largeStem(image, 64, ends: .activation)
+        let begun = try frame.begin(&stack, width: 64)
         let features = try stack.stages(
-            widths: counts.indices.map { 64 << $0 }, counts: counts, from: begun
+            widths: frame.counts.indices.map { 64 << $0 }, counts: frame.counts, from: begun
         ) { stack, src, place throws(RengaError) in
             let inner = groups * groupWidth * place.width / 64
-            let residual = try branch.addPost(&stack, src, place, groups: groups, inner: inner)
-            let around = try Shortcut.project.add(
-                &stack, src, channels: place.width * branch.expansion, stride: place.stride, norm: true)
-            return try stack.add(ReLU(), "relu", stack.add(Add(), "add", residual, around))
+            let residual = try frame.branch.addPost(&stack, src, place, groups: groups, inner: inner)
+            return try Shortcut.project.addPost(&stack, residual, src, stride: place.stride)
         }
         let logits = try stack.head(features, classes: options.integer("classes"))
-        return stack.blueprint(output: logits, try options.initialization(), resolved: ["input": "\(size)"])
+        return stack.blueprint(output: logits, try options.initialization(), resolved: ["input": "\(frame.imageSize)"])
     }
 }

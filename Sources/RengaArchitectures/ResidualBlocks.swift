@@ -61,15 +61,30 @@ enum Shortcut: String, CaseIterable {
     case pad
     /// 1x1 convolution (option B).
     case project
+    /// No way around: the branch alone.
+    case none
+
+    /// The option of that name; `automatic` says what auto means.
+    static func attribute(_ automatic: String) -> AttributeSpec {
+        AttributeSpec(
+            "shortcut", .choice(["auto"] + allCases.map(\.rawValue)), default: "auto",
+            "Where shapes change: subsampled with zero channels, a 1x1 convolution, or no shortcut; auto: \(automatic)."
+        )
+    }
+
+    /// The option's value; nil for auto.
+    init?(_ options: AttributeReader) throws(RengaError) { self.init(rawValue: try options.choice("shortcut")) }
 
     /// Adds the shortcut of `src` to `channels` channels; `norm`: whether a projection is followed by batch norm.
+    /// Returns nil where there is none.
     func add(
         _ stack: inout LayerStack, _ src: ValueID, channels: Int, stride: Int, norm: Bool, name: String = "shortcut"
-    ) throws(RengaError) -> ValueID {
+    ) throws(RengaError) -> ValueID? {
         let present = try stack.channels(src)
         guard present != channels || stride != 1 else { return src }
         return try stack.scope(name) { stack throws(RengaError) in
             switch self {
+            case .none: return nil
             case .project:
                 let conv = try stack.convolution("conv", src, channels, kernel: 1, stride: stride)
                 return norm ? try stack.add(BatchNorm(), "bn", conv) : conv
@@ -82,5 +97,14 @@ enum Shortcut: String, CaseIterable {
                 return try stack.add(ChannelPad(after: channels - present), "pad", value)
             }
         }
+    }
+
+    /// Ends a block with activation behind the sum: relu(residual + shortcut of src).
+    func addPost(
+        _ stack: inout LayerStack, _ residual: ValueID, _ src: ValueID, stride: Int
+    ) throws(RengaError) -> ValueID {
+        let around = try add(&stack, src, channels: stack.channels(residual), stride: stride, norm: true)
+        let sum = try around.map { around throws(RengaError) in try stack.add(Add(), "add", residual, around) }
+        return try stack.add(ReLU(), "relu", sum ?? residual)
     }
 }

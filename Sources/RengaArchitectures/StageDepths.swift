@@ -18,6 +18,9 @@ enum StageDepths {
 
     /// Four stages as published for a few depths.
     static func imagenet(depth: Int, _ known: [Int: [Int]], _ block: String) throws(RengaError) -> [Int] {
+        guard !known.isEmpty else {
+            throw RengaError(.invalidArgument, "option 'block' must not be \(block) with stem=imagenet")
+        }
         guard let counts = known[depth] else {
             let depths = known.keys.sorted().map(String.init).joined(separator: ", ")
             throw RengaError(
@@ -28,12 +31,10 @@ enum StageDepths {
     }
 
     /// The depths of He et al. 2015.
-    static func imagenet(depth: Int, _ branch: ResidualBranch) throws(RengaError) -> [Int] {
-        let known: [Int: [Int]] =
-            switch branch {
-            case .basic: [18: [2, 2, 2, 2], 34: [3, 4, 6, 3]]
-            case .bottleneck: [50: [3, 4, 6, 3], 101: [3, 4, 23, 3], 152: [3, 8, 36, 3]]
-            }
-        return try imagenet(depth: depth, known, branch.rawValue)
+    static func ofResNet(_ branch: ResidualBranch) -> [Int: [Int]] {
+        switch branch {
+        case .basic: [18: [2, 2, 2, 2], 34: [3, 4, 6, 3]]
+        case .bottleneck: [50: [3, 4, 6, 3], 101: [3, 4, 23, 3], 152: [3, 8, 36, 3]]
+        }
     }
 }

@@ -114,7 +114,7 @@ final class ArchitectureTests: XCTestCase {
             ("resnet", ["input": "32x32"], ["'input'", "HxWxC"]), ("cnn", ["stages": "9"], ["'stages'"]),
             ("pyramidnet", ["alpha": "0.5", "widening": "mul", "depth": "8"], ["'alpha'", "at least 1"]),
             ("pyramidnet", ["block": "basic", "stem": "imagenet"], ["'block'"]),
-            ("dmrnet", ["branches": "64"], ["'branches'", "1...63"]),
+            ("dmrnet", ["branches": "9"], ["'branches'", "1...8"]),
             ("vgg", ["depth": "12"], ["'depth'", "11, 13, 16, 19"]),
             ("dmrnet", ["depth": "56", "stem": "imagenet"], ["'depth'", "44, 50"]),
             ("resnet", ["init": "zero"], ["'init'", "orthogonal"]),
