@@ -81,7 +81,7 @@ void rk_batch_norm_train(const void *args, const rk_team *team) {
   if (a->rows <= 0) return;
   const rk_loops *loops = rk_loops_of(a->isa);
   const rk_chunks chunks = rk_chunks_of(a->rows, a->c);
-  float *merged = a->scratch + chunks.count * CHUNK_VALUES * a->c;
+  float *merged = a->scale_shift != NULL ? a->scale_shift : a->scratch + chunks.count * CHUNK_VALUES * a->c;
   int64_t first, last, begin, end;
   rk_share(chunks.count, team, &first, &last);
   for (int64_t k = first; k < last; k++) {
@@ -112,7 +112,7 @@ void rk_batch_norm_train(const void *args, const rk_team *team) {
   }
 }
 
-/* ---- Frozen statistics ---- */
+/* ---- Known statistics ---- */
 
 void rk_batch_norm_prepare(const void *args, const rk_team *team) {
   const rk_batch_norm_prepare_args *a = args;
@@ -130,13 +130,14 @@ void rk_batch_norm_prepare(const void *args, const rk_team *team) {
 void rk_scale_shift(const void *args, const rk_team *team) {
   const rk_scale_shift_args *a = args;
   RK_REFERENCE_STEP(scale_shift, a)
-  float scale[RK_MAX_PERIOD], shift[RK_MAX_PERIOD];
+  float center[RK_MAX_PERIOD], scale[RK_MAX_PERIOD], shift[RK_MAX_PERIOD];
   const rk_chunks chunks = rk_chunks_of(a->rows, a->c);
   int64_t first, last;
   rk_share(chunks.count, team, &first, &last);
   int64_t begin = first * chunks.rows, end = last * chunks.rows < a->rows ? last * chunks.rows : a->rows;
   if (begin >= end) return;
   rk_affine_loop loop = {.count = (end - begin) * a->c, .period = rk_period(a->c), .relu = a->relu};
+  loop.center = a->center == NULL ? NULL : rk_periodic(a->c, a->center, center);
   loop.scale = rk_periodic(a->c, a->scale, scale);
   loop.shift = rk_periodic(a->c, a->shift, shift);
   loop.src = a->src + begin * a->c;

@@ -68,6 +68,31 @@ struct BatchNormCase {
             dst: dst.values, mean: mean.values, rstd: rstd.values, running: runningMean.values + runningVar.values)
     }
 
+    /// dst of the forward pass, then of its recomputation from what it kept.
+    func forwardAndAgain(_ isa: rk_isa, _ threads: Int32 = 1) -> (dst: [Float], again: [Float]) {
+        let (x, g, b, r) = (Floats(src), Floats(gamma), Floats(beta), Floats(residual))
+        let (dst, again) = (Floats(count: rows * c, repeating: .nan), Floats(count: rows * c, repeating: .nan))
+        let (mean, rstd) = (Floats(count: c, repeating: .nan), Floats(count: c, repeating: .nan))
+        let kept = Floats(count: 2 * c, repeating: .nan)
+        let scratch = Floats(count: rk_batch_norm_scratch(Int64(rows), Int64(c)), repeating: .nan)
+        var train = rk_batch_norm_train_args()
+        (train.isa, train.rows, train.c) = (isa, Int64(rows), Int64(c))
+        (train.src, train.gamma, train.beta) = (x.readable, g.readable, b.readable)
+        if add { train.add = r.readable }
+        (train.mean, train.rstd, train.scale_shift) = (mean.pointer, rstd.pointer, kept.pointer)
+        (train.epsilon, train.momentum, train.relu) = (epsilon, 0.1, relu ? 1 : 0)
+        (train.dst, train.scratch) = (dst.pointer, scratch.pointer)
+        runStep(rk_batch_norm_train, train, threads: threads)
+        var affine = rk_scale_shift_args()
+        (affine.isa, affine.rows, affine.c) = (isa, Int64(rows), Int64(c))
+        (affine.src, affine.center) = (x.readable, mean.readable)
+        (affine.scale, affine.shift) = (kept.readable, kept.readable + c)
+        (affine.add, affine.relu, affine.dst) = (train.add, train.relu, again.pointer)
+        runStep(rk_scale_shift, affine, threads: threads)
+        assertIntact([x, g, b, r, dst, again, mean, rstd, kept, scratch], "\(self)")
+        return (dst.values, again.values)
+    }
+
     /// Which results of the backward pass are asked for, and where one of them goes.
     struct BackwardWish {
         var dsrc = true
@@ -149,6 +174,20 @@ final class BatchNormTests: XCTestCase {
                         assertSameBits(
                             one.forward(isa, threads).all, found, "\(isa.label) \(rows)x\(c), \(threads) threads")
                     }
+                }
+            }
+        }
+    }
+
+    func testRecomputationGivesTheBitsOfTheForwardPass() {
+        for (rows, c) in Self.shapes {
+            for (relu, add) in [(false, false), (true, true)] {
+                var one = BatchNormCase(rows: rows, c: c, relu: relu, add: add)
+                // A mean far from zero: what it loses in float lies in the shift.
+                one.src = one.src.map { $0 + 1000.3 }
+                forEachSetAndTeam { isa, threads, name in
+                    let found = one.forwardAndAgain(isa, threads)
+                    assertSameBits(found.again, found.dst, "\(name) \(rows)x\(c) relu \(relu) add \(add)")
                 }
             }
         }

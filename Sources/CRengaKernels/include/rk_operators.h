@@ -23,6 +23,7 @@ typedef struct rk_batch_norm_train_args {
   const float *src, *gamma, *beta;   /* gamma, beta [C]; NULL = 1, 0 */
   const float *add;                  /* [rows,C] or NULL: a residual joined before the activation */
   float *mean, *rstd;                /* [C], written: kept for backward */
+  float *scale_shift;                /* [2,C], written where not NULL: rk_scale_shift makes dst again from src by center = mean and these */
   float *running_mean, *running_var; /* [C], updated in place; NULL = leave */
   float epsilon, momentum;
   int32_t relu;
@@ -33,11 +34,13 @@ typedef struct rk_batch_norm_train_args {
 size_t rk_batch_norm_scratch(int64_t rows, int64_t c);
 void rk_batch_norm_train(const void *args, const rk_team *team);
 
-/* dst = relu?(src * scale + shift + add): inference batch norm that could not be folded, and frozen statistics. */
+/* dst = relu?((src - center) scale + shift + add): inference batch norm that could not be folded, frozen statistics, and the bits of
+ * rk_batch_norm_train again. */
 typedef struct rk_scale_shift_args {
   rk_isa isa;
   int64_t rows, c;
   const float *src, *scale, *shift, *add; /* scale, shift [C]; add [rows,C] or NULL */
+  const float *center;                    /* [C]; NULL = 0 */
   int32_t relu;
   float *dst;
 } rk_scale_shift_args;

@@ -6,27 +6,28 @@ static double value_or(const float *values, int64_t i, double otherwise) { retur
 
 void rk_reference_batch_norm_train(const rk_batch_norm_train_args *a) {
   if (a->rows <= 0) return;
+  float *scale = a->scale_shift != NULL ? a->scale_shift : a->scratch, *shift = scale + a->c;
   for (int64_t i = 0; i < a->c; i++) {
     double rows = (double)a->rows, mean = 0, deviation = 0, momentum = (double)a->momentum;
     for (int64_t row = 0; row < a->rows; row++) mean += (double)a->src[row * a->c + i] / rows;
     for (int64_t row = 0; row < a->rows; row++) deviation += pow((double)a->src[row * a->c + i] - mean, 2);
     double rstd = 1 / sqrt(deviation / rows + (double)a->epsilon), unbiased = deviation / (a->rows > 1 ? rows - 1 : 1);
-    for (int64_t row = 0; row < a->rows; row++) {
-      int64_t at = row * a->c + i;
-      double y = value_or(a->gamma, i, 1) * ((double)a->src[at] - mean) * rstd + value_or(a->beta, i, 0) + value_or(a->add, at, 0);
-      a->dst[at] = a->relu && y < 0 ? 0 : (float)y;
-    }
     a->mean[i] = (float)mean;
     a->rstd[i] = (float)rstd;
+    scale[i] = (float)(value_or(a->gamma, i, 1) * rstd);
+    shift[i] = (float)(value_or(a->beta, i, 0) - (mean - (double)a->mean[i]) * value_or(a->gamma, i, 1) * rstd);
     if (a->running_mean != NULL) a->running_mean[i] = (float)((1 - momentum) * (double)a->running_mean[i] + momentum * mean);
     if (a->running_var != NULL) a->running_var[i] = (float)((1 - momentum) * (double)a->running_var[i] + momentum * unbiased);
   }
+  rk_reference_scale_shift(&(rk_scale_shift_args){.rows = a->rows, .c = a->c, .src = a->src, .center = a->mean, .scale = scale,
+                                                  .shift = shift, .add = a->add, .relu = a->relu, .dst = a->dst});
 }
 
 void rk_reference_scale_shift(const rk_scale_shift_args *a) {
   for (int64_t at = 0; at < a->rows * a->c; at++) {
     int64_t i = at % a->c;
-    double y = (double)a->src[at] * (double)a->scale[i] + (double)a->shift[i] + value_or(a->add, at, 0);
+    double centred = (double)a->src[at] - value_or(a->center, i, 0);
+    double y = centred * (double)a->scale[i] + (double)a->shift[i] + value_or(a->add, at, 0);
     a->dst[at] = a->relu && y < 0 ? 0 : (float)y;
   }
 }
