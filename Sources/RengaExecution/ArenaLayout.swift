@@ -33,14 +33,13 @@ package struct PlanBuffers {
     }
 }
 
-/// Where each buffer of a plan lies.
-struct ArenaLayout {
-    private let offsets: [Int]
-    private let buffers: PlanBuffers
+/// Where each buffer of a plan will lie in its arena: nothing is allocated yet.
+struct ArenaPlan {
     let memory: PlanMemory
+    fileprivate let offsets: [Int]
 
     /// Places everything that `measured` recorded.
-    init(_ measured: Emitter, shared: PlanBuffers?) throws(RengaError) {
+    init(_ measured: Emitter) throws(RengaError) {
         let reuse = measured.settings.reuseMemory
         let sharing = BufferSharing(measured.records, reuse ? measured.replacements : [])
         let end = measured.stepCount
@@ -56,8 +55,20 @@ struct ArenaLayout {
         let scratch = measured.scratchFloats.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
         guard !scratch.overflow else { throw RengaError(.outOfMemory, "the plan's scratch memory is not addressable") }
         memory = PlanMemory(arena: plan.peak, scratch: scratch.partialValue, lowerBound: plan.lowerBound)
-        buffers = try PlanBuffers(memory, shared: shared)
         offsets = sharing.records.indices.map { plan.offsets[sharing.root($0)] }
+    }
+}
+
+/// Where each buffer of a plan lies.
+struct ArenaLayout {
+    private let offsets: [Int]
+    private let buffers: PlanBuffers
+    let memory: PlanMemory
+
+    /// Allocates what `plan` needs, unless `shared` is large enough.
+    init(_ plan: ArenaPlan, shared: PlanBuffers?) throws(RengaError) {
+        (offsets, memory) = (plan.offsets, plan.memory)
+        buffers = try PlanBuffers(plan.memory, shared: shared)
     }
 
     func pointer(_ index: Int) -> UnsafeMutablePointer<Float> {

@@ -20,7 +20,7 @@ package struct CompiledPlan {
     ) throws(RengaError) {
         let measuring = Emitter(graph, settings, weights, needsGradient: needsGradient)
         try emit(measuring)
-        let layout = try ArenaLayout(measuring, shared: shared)
+        let layout = try ArenaLayout(ArenaPlan(measuring), shared: shared)
         let binding = Emitter(graph, settings, weights, needsGradient: needsGradient, layout: layout)
         try emit(binding)
         guard binding.stepCount == measuring.stepCount, binding.records.count == measuring.records.count else {

@@ -44,6 +44,24 @@ struct BufferRecord {
     var last = -1
 }
 
+/// What is being emitted.
+package enum Passage: Sendable {
+    case forward
+    case backward
+    /// The forward pass of a step once more, for a value that was not kept: the same bits, and nothing but the value changes.
+    case recomputation
+}
+
+/// What the measuring pass learns about one fused step.
+struct StepTrace {
+    /// Multiply-accumulates of the forward pass.
+    var macs = 0
+    /// Bytes that the forward pass touches.
+    var bytes = 0
+    /// Values that the backward pass reads.
+    var backwardReads: Set<ValueID> = []
+}
+
 /// Permission to write `new` over `old` in step `step`.
 struct Replacement {
     let step: Int
@@ -80,6 +98,11 @@ package final class Emitter {
     private var groupName = ""
     /// The cell that the steps being added depend on; nil: they always run.
     private var enabled: UnsafePointer<Int32>?
+    private var passage = Passage.forward
+    /// By fused step, while measuring.
+    private(set) var traces: [Int: StepTrace] = [:]
+    /// The fused steps that run a second time, in order.
+    private(set) var recomputed: [Int] = []
 
     init(
         _ graph: Graph, _ settings: EmitterSettings, _ weights: any WeightSource, needsGradient: Set<ValueID> = [],
@@ -94,10 +117,15 @@ package final class Emitter {
     /// Whose kernels.
     package var isa: rk_isa { settings.isa }
 
+    /// True where a step runs a second time, and must leave everything but its output as it is.
+    package var isRecomputing: Bool { passage == .recomputation }
+
     /// Says which fused step the next kernels belong to.
-    func begin(group: Int?, name: String) {
+    func begin(group: Int?, name: String, _ passage: Passage = .forward) {
         self.group = group
-        groupName = name
+        self.passage = passage
+        if passage == .recomputation, let group { recomputed.append(group) }
+        groupName = passage == .recomputation ? "\(name): again" : name
     }
 
     /// Adds the steps of `body` so that they are skipped in runs where `cell` holds 0; nil: they always run. What is skipped leaves
@@ -142,7 +170,13 @@ package final class Emitter {
 
     /// The buffer of a value: made on first use.
     package func value(_ value: ValueID) throws(RengaError) -> BufferID {
+        if isMeasuring, passage == .backward, let group {
+            traces[group, default: StepTrace()].backwardReads.insert(value)
+        }
         if let known = values[value] { return known }
+        guard passage != .backward else {
+            throw RengaError(.internalFault, "a backward pass reads '\(graph.name(of: value))', which is not there")
+        }
         let made = try buffer(graph.name(of: value), floats: graph.shapes[value].count)
         values[value] = made
         return made
@@ -150,6 +184,9 @@ package final class Emitter {
 
     /// Says that a value lies in a buffer that exists: another value's, or memory outside.
     package func place(_ value: ValueID, in buffer: BufferID) { values[value] = buffer }
+
+    /// Says that a value's contents are gone: the next step that asks for it gets a buffer to write it to again.
+    func forget(_ value: ValueID) { values[value] = nil }
 
     /// The shape of a value.
     package func shape(_ value: ValueID) -> Shape { graph.shapes[value] }
@@ -182,7 +219,10 @@ package final class Emitter {
         _ run: @escaping StepFunction, _ args: Args, _ label: String = "", algorithm: String? = nil, macs: Int = 0
     ) throws(RengaError) -> UnsafeMutablePointer<Args>? {
         defer { endStep() }
-        guard !isMeasuring else { return nil }
+        guard !isMeasuring else {
+            note(macs)
+            return nil
+        }
         let name = label.isEmpty ? groupName : "\(groupName): \(label)"
         let info = StepInfo(name: name, group: group, algorithm: algorithm, macs: macs, bytes: touchedBytes)
         return try program.add(info, run, args, enabled: enabled)
@@ -199,6 +239,12 @@ package final class Emitter {
         let (src, dst) = (pointer(old), pointer(new))
         if !isMeasuring, src == dst { return endStep() }
         try add(rk_sum, sum(of: [src], to: dst, floats: records[new.index].bytes / MemoryLayout<Float>.stride), label)
+    }
+
+    private func note(_ macs: Int) {
+        guard let group, passage == .forward else { return }
+        traces[group, default: StepTrace()].macs += macs
+        traces[group, default: StepTrace()].bytes += touchedBytes
     }
 
     private func endStep() {

@@ -52,6 +52,9 @@ final class ParameterBlobs: WeightSource {
         for slot in fixed.slots { places[slot.name] = (false, slot.offset, slot.count) }
     }
 
+    /// Bytes of the three.
+    var bytes: Int { parameters.bytes + gradients.bytes + statistics.bytes }
+
     private static func isTrained(_ role: ParameterRole, _ op: any Operator) -> Bool {
         guard role.isTrainable else { return false }
         if let norm = op as? BatchNorm { return norm.mode != .frozen }

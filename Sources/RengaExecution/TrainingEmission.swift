@@ -1,5 +1,5 @@
 // TrainingEmission.swift: the order of a training plan's steps: forward, loss, then backward from the last step to the first.
-// Not here: the kernels of a step (Operators/), memory (Emitter): what is recomputed, gated or kept in other precisions changes here.
+// Not here: the kernels of a step (Operators/), memory (Emitter), which values are recomputed (Recomputation).
 import CRengaKernels
 import RengaNetwork
 
@@ -13,6 +13,11 @@ struct TrainingEmission {
     let loss: UnsafeMutablePointer<Double>
     /// Right answers, invalid labels.
     let counts: UnsafeMutablePointer<Int64>
+    /// What is not kept for the backward pass.
+    var recomputation = Recomputation.none
+
+    /// Bytes of a batch.
+    var bytes: Int { src.bytes + labels.bytes }
 
     func emit(_ emit: Emitter) throws(RengaError) {
         emit.place(0, in: emit.external(emit.graph.inputs[0].name, src.floats, floats: emit.shape(0).count))
@@ -21,9 +26,21 @@ struct TrainingEmission {
             try emit.graph.nodes[step.node].executable().forward(step, emit)
         }
         try emitLoss(emit)
+        var absent = recomputation.dropped
         for (group, step) in steps.enumerated().reversed() where needsGradient.contains(step.output) {
-            emit.begin(group: group, name: emit.graph.nodes[step.node].name)
+            try recompute(recomputation.missing(for: group, steps, &absent), emit)
+            emit.begin(group: group, name: emit.graph.nodes[step.node].name, .backward)
             try emit.graph.nodes[step.node].executable().backward(step, emit)
+        }
+    }
+
+    /// The forward passes of these steps once more, into new buffers.
+    private func recompute(_ groups: [Int], _ emit: Emitter) throws(RengaError) {
+        for group in groups {
+            let step = steps[group]
+            emit.forget(step.output)
+            emit.begin(group: group, name: emit.graph.nodes[step.node].name, .recomputation)
+            try emit.graph.nodes[step.node].executable().forward(step, emit)
         }
     }
 

@@ -17,6 +17,11 @@ package struct TrainingMemory: Equatable, Sendable {
     package let scratch: Int
     /// What the largest step alone needs alive of the arena: no plan of these steps can use less.
     package let activationsLowerBound: Int
+    /// What is kept and what runs twice under a byte budget.
+    package let recomputation: RecomputationReport
+
+    /// Everything that the plan allocates.
+    package var total: Int { parameters + gradients + batch + activations + scratch }
 }
 
 /// A network compiled for training. Not safe to share: one call at a time, by its owner.
@@ -38,6 +43,8 @@ package final class TrainingPlan {
         package var isa: rk_isa
         /// In [0, 1).
         package var labelSmoothing: Float
+        /// The most bytes that the plan may hold (``TrainingMemory/total``); nil = as many as nothing running twice needs.
+        package var memoryBudget: Int?
         /// Whether sums and activations run inside the step before them.
         package var fuse = true
         /// Whether buffers that are never alive together share memory.
@@ -82,7 +89,7 @@ package final class TrainingPlan {
     private var variant: (n: Int, plan: CompiledPlan)?
 
     /// Compiles, allocates everything and loads the network's parameters.
-    /// Errors: invalidArgument, unsupported (inputs, outputs, nothing to train), outOfMemory.
+    /// Errors: invalidArgument (also a budget that no plan fits), unsupported (inputs, outputs, nothing to train), outOfMemory.
     package init(_ network: Network, _ options: Options) throws(RengaError) {
         try TrainingPlan.check(network, options)
         let whole = try Graph(network, n: options.n, h: options.h, w: options.w, .training)
@@ -114,11 +121,16 @@ package final class TrainingPlan {
         settings.serialWhereSmall = options.serialWhereSmall
         settings.dropout = (dropout, dropout + 1)
         self.settings = settings
-        emission = TrainingEmission(
+        var emission = TrainingEmission(
             steps: fused, needsGradient: needsGradient,
             src: try Buffer(floats: graph.shapes[0].count, for: "a batch of images"),
             labels: try Buffer(floats: options.n, for: "a batch of labels"), smoothing: options.labelSmoothing,
             loss: loss, counts: (cells.base + 8).bindMemory(to: Int64.self, capacity: 2))
+        if let budget = options.memoryBudget {
+            let fixed = blobs.bytes + emission.bytes
+            try emission.fit(budget, besides: fixed, graph, settings, blobs)
+        }
+        self.emission = emission
         compiled = try CompiledPlan(graph, settings, blobs, needsGradient: needsGradient, emit: emission.emit)
         program = compiled.program
         ownSteps = compiled.program.count
@@ -179,8 +191,8 @@ package final class TrainingPlan {
     package var memory: TrainingMemory {
         TrainingMemory(
             parameters: blobs.parameters.bytes + blobs.statistics.bytes, gradients: blobs.gradients.bytes,
-            batch: emission.src.bytes + emission.labels.bytes, activations: compiled.memory.arena,
-            scratch: compiled.memory.scratch, activationsLowerBound: compiled.memory.lowerBound)
+            batch: emission.bytes, activations: compiled.memory.arena, scratch: compiled.memory.scratch,
+            activationsLowerBound: compiled.memory.lowerBound, recomputation: emission.recomputation.report)
     }
 
     // MARK: - Inside

@@ -10,7 +10,7 @@ extension BatchNorm: Executable {
     /// dst = relu?(gamma (src - mean) / sqrt(variance + epsilon) + beta + add), all maps `[N,H,W,C]`, per-channel numbers `[C]`.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         if emit.settings.purpose == .inference { return try scaleShift(step, emit, try constants(step, emit)) }
-        if mode == .train { return try train(step, emit) }
+        if mode == .train { return emit.isRecomputing ? try recompute(step, emit) : try train(step, emit) }
         try scaleShift(step, emit, try prepare(step, emit))
     }
 
@@ -61,6 +61,7 @@ extension BatchNorm: Executable {
         }
         args.mean = emit.pointer(mean)
         args.rstd = emit.pointer(rstd)
+        args.scale_shift = emit.pointer(try scaleAndShift(step, emit))
         args.running_mean = emit.pointer(try emit.parameter(step.node, "running_mean"))
         args.running_var = emit.pointer(try emit.parameter(step.node, "running_variance"))
         (args.epsilon, args.momentum) = (Float(epsilon), Float(momentum))
@@ -69,6 +70,24 @@ extension BatchNorm: Executable {
         (args.src, args.add, args.dst) = (maps.src, maps.add, maps.dst)
         args.scratch = emit.scratch(rk_batch_norm_scratch(args.rows, args.c))
         try emit.add(rk_batch_norm_train, args)
+    }
+
+    /// dst once more, by the statistics of the forward pass: running statistics do not move twice.
+    private func recompute(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        let c = emit.shape(step.output).c
+        let block = emit.pointer(try scaleAndShift(step, emit))
+        var args = arguments(step, emit)
+        args.center = UnsafePointer(emit.pointer(try statistics(step, emit).mean))
+        args.scale = UnsafePointer(block)
+        args.shift = block.map { UnsafePointer($0 + c) }
+        let maps = try self.maps(step, emit)
+        (args.src, args.add, args.dst) = (maps.src, maps.add, maps.dst)
+        try emit.add(rk_scale_shift, args)
+    }
+
+    /// `[2,C]`: what the forward pass multiplied by and added, with the batch's statistics in it.
+    private func scaleAndShift(_ step: FusedStep, _ emit: Emitter) throws(RengaError) -> BufferID {
+        try emit.saved(emit.parameterName(step.node, "scale_shift"), floats: 2 * emit.shape(step.output).c)
     }
 
     /// Mean and 1 / sqrt(variance + epsilon) that the forward pass used.
@@ -84,15 +103,20 @@ extension BatchNorm: Executable {
     private func scaleShift(
         _ step: FusedStep, _ emit: Emitter, _ numbers: (scale: BufferID, shift: BufferID)
     ) throws(RengaError) {
-        let shape = emit.shape(step.output)
-        var args = rk_scale_shift_args()
-        (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.rows), Int64(shape.c))
+        var args = arguments(step, emit)
         args.scale = UnsafePointer(emit.pointer(numbers.scale))
         args.shift = UnsafePointer(emit.pointer(numbers.shift))
-        args.relu = step.activation == .relu ? 1 : 0
         let maps = try self.maps(step, emit)
         (args.src, args.add, args.dst) = (maps.src, maps.add, maps.dst)
         try emit.add(rk_scale_shift, args)
+    }
+
+    private func arguments(_ step: FusedStep, _ emit: Emitter) -> rk_scale_shift_args {
+        let shape = emit.shape(step.output)
+        var args = rk_scale_shift_args()
+        (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.rows), Int64(shape.c))
+        args.relu = step.activation == .relu ? 1 : 0
+        return args
     }
 
     private typealias Maps = (src: UnsafePointer<Float>?, add: UnsafePointer<Float>?, dst: UnsafeMutablePointer<Float>?)
