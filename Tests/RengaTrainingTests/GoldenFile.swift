@@ -1,6 +1,7 @@
 // GoldenFile.swift: reads Tests/golden: PyTorch's numbers, and the networks that they belong to.
 // By Foundation's JSON reader and not by RengaFormats: a fault of ours must not be able to hide here.
 import Foundation
+import RengaArchitectures
 import RengaNetwork
 import XCTest
 
@@ -65,6 +66,7 @@ struct GoldenFile {
 extension GoldenFile {
     /// The network that the file describes, with the parameters of its beginning; answering with `output`, or with its last node.
     func network(output: String? = nil) throws -> Network {
+        if let options = metadata["options"] { return try network(ofFamily: options) }
         let src = try dimensions("src")
         var values = ["input": 0]
         var nodes: [Node] = []
@@ -78,6 +80,15 @@ extension GoldenFile {
         }
         let input = NetworkInput(name: "input", h: src[1], w: src[2], c: src[3])
         return try Network(inputs: [input], nodes: nodes, outputs: [nodes.count], parameters: parameters(of: nodes))
+    }
+
+    /// A whole family with the file's parameters: each must be there, and no other.
+    private func network(ofFamily options: String) throws -> Network {
+        let made = try Architectures.make(XCTUnwrap(metadata["architecture"]), options: Attributes(text: options))
+        let parameters = try parameters(of: made.nodes)
+        XCTAssertEqual(parameters.keys.sorted(), names(after: "parameter."))
+        return try Network(
+            inputs: made.inputs, nodes: made.nodes, outputs: made.outputs, parameters: parameters)
     }
 
     private func parameters(of nodes: [Node]) throws -> [String: Parameter] {
@@ -98,8 +109,8 @@ extension GoldenFile {
     }
 }
 
-/// Largest difference relative to the root mean square of `expected`.
-func relativeError(_ values: [Float], _ expected: [Float]) -> Double {
+/// Largest difference relative to the root mean square of `expected`, or to `floor` where that is larger.
+func relativeError(_ values: [Float], _ expected: [Float], floor: Double = 1e-6) -> Double {
     guard values.count == expected.count else { return .infinity }
     var squares = 0.0
     var largest = 0.0
@@ -110,5 +121,5 @@ func relativeError(_ values: [Float], _ expected: [Float]) -> Double {
         largest = max(largest, difference)
     }
     let scale = (squares / Double(max(expected.count, 1))).squareRoot()
-    return largest / max(scale, 1e-6)
+    return largest / max(scale, floor)
 }

@@ -42,18 +42,33 @@ final class GoldenTests: XCTestCase {
         }
     }
 
-    func testTenStepsOfEachOptimizer() throws {
+    // MARK: - Families of the papers
+
+    /// Merge-and-run (K = 2, 3; basic, bottleneck; its controls), inception-like and pyramidal networks, each written as a PyTorch module.
+    func testFamilies() throws {
+        let names = try GoldenFile.names(in: "papers")
+        XCTAssertEqual(names.count, 11)
+        for name in names {
+            let golden = try GoldenFile(name)
+            for isa in sets {
+                try checkAnswers(golden, output: nil, expected: "logits", isa, within: 4e-6, name)
+                try checkOneStep(golden, isa, loss: 1e-6, gradients: 3e-5, statistics: 3e-6, name)
+            }
+        }
+    }
+
+    func testStepsOfEachOptimizer() throws {
         var rules = 0
-        for name in try GoldenFile.names(in: "networks") {
+        for name in try GoldenFile.names(in: "networks") + GoldenFile.names(in: "papers") {
             let golden = try GoldenFile(name)
             for (key, text) in golden.metadata where key.hasPrefix("recipe.") {
                 rules += 1
                 for isa in sets {
-                    try checkTenSteps(golden, String(key.dropFirst("recipe.".count)), text, isa, "\(name), \(key)")
+                    try checkSteps(golden, String(key.dropFirst("recipe.".count)), text, isa, "\(name), \(key)")
                 }
             }
         }
-        XCTAssertEqual(rules, 6)
+        XCTAssertEqual(rules, 6 + 11)
     }
 
     /// The golden networks are those of the family, but for their widths.
@@ -112,10 +127,11 @@ extension GoldenTests {
         check([Float(result.loss)], try golden.floats("loss"), within: loss, "loss of \(name)", isa)
 
         XCTAssertEqual(plan.trainable.map(\.name).sorted(), golden.names(after: "gradient."))
+        let floor = try gradientFloor(golden)
         for slot in plan.trainable {
             let values = Array(UnsafeBufferPointer(start: plan.gradients + slot.offset, count: slot.count))
             let expected = try golden.floats("gradient." + slot.name)
-            check(values, expected, within: gradients, "gradient of \(slot.name) of \(name)", isa)
+            check(values, expected, within: gradients, floor: floor, "gradient of \(slot.name) of \(name)", isa)
         }
         for slot in plan.statistics where slot.role == .runningMean || slot.role == .runningVariance {
             let values = Array(UnsafeBufferPointer(start: plan.runningStatistics + slot.offset, count: slot.count))
@@ -124,7 +140,7 @@ extension GoldenTests {
         }
     }
 
-    private func checkTenSteps(
+    private func checkSteps(
         _ golden: GoldenFile, _ rule: String, _ text: String, _ isa: rk_isa, _ name: String
     ) throws {
         var recipe = try Recipe(text: text)
@@ -134,8 +150,9 @@ extension GoldenTests {
         var options = TrainerOptions(threads: 2)
         options.isa = isa
         let trainer = try Trainer(golden.network(), recipe: recipe, options: options)
+        let wanted = try golden.floats(rule + ".losses")
         var losses: [Float] = []
-        for step in 0..<10 {
+        for step in wanted.indices {
             let suffix = step % 2 == 0 ? "" : "2"
             let labels = try golden.integers("labels" + suffix)
             let result = try golden.floats("src" + suffix).withUnsafeBytes { src in
@@ -146,20 +163,32 @@ extension GoldenTests {
             }
             losses.append(Float(result.loss))
         }
-        check(losses, try golden.floats(rule + ".losses"), within: 1e-6, "losses of \(name)", isa)
+        check(losses, wanted, within: 1e-6, "losses of \(name)", isa)
         // Adam divides small gradients by their own size: their roundings count fully.
-        let limit = recipe.optimizer == .sgd ? 1e-5 : 2e-4
+        let limit = recipe.optimizer == .sgd ? 2e-5 : 2e-4
         let network = try trainer.network()
         XCTAssertEqual(network.parameters.keys.sorted(), golden.names(after: rule + ".parameter."))
         for (parameter, value) in network.parameters {
             let expected = try golden.floats("\(rule).parameter.\(parameter)")
-            check(value.tensor.values, expected, within: limit, "\(parameter) after ten steps of \(name)", isa)
+            check(
+                value.tensor.values, expected, within: limit, "\(parameter) after \(wanted.count) steps of \(name)", isa
+            )
         }
     }
 
+    /// An offset whose effect the next batch norm takes away has a gradient of nothing but roundings (PyramidNet has such):
+    /// a tenth of all gradients' root mean square is the least scale.
+    private func gradientFloor(_ golden: GoldenFile) throws -> Double {
+        let all = try golden.names(after: "gradient.").flatMap { try golden.floats("gradient." + $0) }
+        return 0.1 * (all.reduce(0) { $0 + Double($1) * Double($1) } / Double(max(all.count, 1))).squareRoot()
+    }
+
     /// The largest difference, relative to the expected values' root mean square.
-    private func check(_ values: [Float], _ expected: [Float], within limit: Double, _ what: String, _ isa: rk_isa) {
-        let error = relativeError(values, expected)
+    private func check(
+        _ values: [Float], _ expected: [Float], within limit: Double, floor: Double = 1e-6, _ what: String,
+        _ isa: rk_isa
+    ) {
+        let error = relativeError(values, expected, floor: floor)
         XCTAssertLessThanOrEqual(error, limit, "\(what) (\(String(cString: rk_isa_name(isa))))")
     }
 }

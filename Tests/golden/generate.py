@@ -11,6 +11,7 @@ Every file is a network ("nodes" in its metadata, one line a node: name, operato
   loss [1]                                in training mode: cross entropy with the metadata's label smoothing
   gradient.NAME, statistic.NAME           after one backward pass
   RULE.losses [10], RULE.parameter.NAME   ten steps of each recipe in the metadata ("recipe.RULE"), batch i mod 2
+The files in papers/ are whole families ("architecture" and "options" in the metadata instead of "nodes"), with three steps.
 """
 
 import copy
@@ -21,6 +22,7 @@ import torch
 import torch.nn.functional as F
 
 import cases
+import papers
 import safetensors_file
 import schedules
 from torch_network import TorchNetwork
@@ -127,4 +129,5 @@ def write_case(case):
 if __name__ == "__main__":
     for case in cases.operators() + cases.residual_networks():
         write_case(case)
+    papers.write_all(HERE / "papers")
     safetensors_file.write(HERE / "schedules.safetensors", *schedules.tables())

@@ -1,0 +1,77 @@
+"""papers.py: golden vectors of whole families (paper_networks.py): logits, loss, all gradients, three steps of SGD.
+
+What it is not: vectors of single operators and of residual networks (cases.py).
+"""
+
+import copy
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import safetensors_file
+from paper_networks import NETWORKS, exported, randomised
+
+STEPS, SMOOTHING, SIZE, BATCH, CLASSES = 3, 0.1, 12, 4, 7
+SGD = {"optimizer": "sgd", "learning_rate": "0.05", "momentum": "0.9", "nesterov": "yes", "weight_decay": "0.0001"}
+
+
+def f32(tensor):
+    return np.ascontiguousarray(tensor.detach().numpy().astype(np.float32))
+
+
+def put(tensors, prefix, module, values):
+    for name, value in exported(module, values).items():
+        tensors[prefix + name] = f32(value)
+
+
+def loss_of(module, src, labels):
+    return F.cross_entropy(module(src), labels, label_smoothing=SMOOTHING)
+
+
+def write(folder, name, seed):
+    architecture, options, make = NETWORKS[name]
+    module = randomised(make, seed)
+    random = np.random.default_rng(seed)
+    tensors, batches = {}, []
+    for suffix in ("", "2"):
+        src = random.standard_normal((BATCH, SIZE, SIZE, 3)).astype(np.float32)
+        labels = random.integers(0, CLASSES, BATCH).astype(np.int32)
+        tensors["src" + suffix], tensors["labels" + suffix] = src, labels
+        batches.append((torch.tensor(src, dtype=torch.float64).permute(0, 3, 1, 2), torch.tensor(labels).long()))
+    put(tensors, "parameter.", module, module.state_dict())
+    with torch.no_grad():
+        tensors["logits"] = f32(module.eval()(batches[0][0]))
+    module.train()
+    trained = copy.deepcopy(module)
+
+    loss = loss_of(module, *batches[0])
+    loss.backward()
+    tensors["loss"] = f32(loss.reshape(1))
+    put(tensors, "gradient.", module, {key: value.grad for key, value in module.named_parameters()})
+    statistics = {key: value for key, value in module.state_dict().items() if "running" in key}
+    put(tensors, "statistic.", module, statistics)
+
+    rule = torch.optim.SGD(
+        trained.parameters(), lr=float(SGD["learning_rate"]), momentum=float(SGD["momentum"]), nesterov=True,
+        weight_decay=float(SGD["weight_decay"]))
+    losses = []
+    for step in range(STEPS):
+        rule.zero_grad()
+        loss = loss_of(trained, *batches[step % 2])
+        loss.backward()
+        rule.step()
+        losses.append(loss.item())
+    tensors["sgd.losses"] = np.array(losses, np.float32)
+    put(tensors, "sgd.parameter.", trained, trained.state_dict())
+    metadata = {
+        "label_smoothing": str(SMOOTHING), "architecture": architecture, "torch": torch.__version__,
+        "options": f"{options},classes={CLASSES},input={SIZE}x{SIZE}x3",
+        "recipe.sgd": ",".join(f"{key}={value}" for key, value in SGD.items())}
+    safetensors_file.write(folder / (name + ".safetensors"), tensors, metadata)
+
+
+def write_all(folder):
+    folder.mkdir(exist_ok=True)
+    for i, name in enumerate(NETWORKS):
+        write(folder, name, 500 + i)
