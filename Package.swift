@@ -5,7 +5,9 @@ import PackageDescription
 
 /// `-fopenmp` cannot come from pkg-config or a module map; the kernels choose their instruction set at run time, so nothing here names one.
 let kernelFlags: [CSetting] = [
-    .unsafeFlags(["-fopenmp", "-O3", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"])
+    .unsafeFlags([
+        "-fopenmp", "-O3", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wpointer-arith", "-Werror",
+    ])
 ]
 
 /// The engine decides and the kernels compute: its Swift is compiled for size, which keeps the library under its bound.

@@ -27,7 +27,7 @@ static void collect(const rk_loops *loops, int64_t c, const float *wide, float *
 /* A chunk's values: a centre near the mean, the sum of (x - centre) and of its square. Centred before they are squared, so that a mean
  * far from zero costs no digits. The centre is the mean of an eighth of the rows: by Jensen its squared distance from the chunk's mean is
  * at most eight times the chunk's variance, whatever the data, and so the subtraction in merge_moments loses at most three bits. */
-static void chunk_moments(const rk_loops *loops, int64_t rows, int64_t c, const float *src, float *values) {
+static void chunk_moments(const rk_loops *loops, int64_t rows, int64_t c, const void *src, float *values) {
   float wide_centre[RK_MAX_PERIOD], wide_sum[RK_MAX_PERIOD], wide_square[RK_MAX_PERIOD];
   float *centre = values, *sum = values + c, *square = values + 2 * c;
   const int64_t sample = (rows + 7) / 8;
@@ -79,14 +79,14 @@ void rk_batch_norm_train(const void *args, const rk_team *team) {
   const rk_batch_norm_train_args *a = args;
   RK_REFERENCE_STEP(batch_norm_train, a)
   if (a->rows <= 0) return;
-  const rk_loops *loops = rk_loops_of(a->isa);
+  const rk_loops *loops = rk_loops_of(a->isa, a->type);
   const rk_chunks chunks = rk_chunks_of(a->rows, a->c);
   float *merged = a->scale_shift != NULL ? a->scale_shift : a->scratch + chunks.count * CHUNK_VALUES * a->c;
   int64_t first, last, begin, end;
   rk_share(chunks.count, team, &first, &last);
   for (int64_t k = first; k < last; k++) {
     int64_t row = k * chunks.rows, rows = a->rows - row < chunks.rows ? a->rows - row : chunks.rows;
-    chunk_moments(loops, rows, a->c, a->src + row * a->c, a->scratch + k * CHUNK_VALUES * a->c);
+    chunk_moments(loops, rows, a->c, rk_at(a->src, a->type, row * a->c), a->scratch + k * CHUNK_VALUES * a->c);
   }
   rk_team_barrier(team);
   rk_share(a->c, team, &begin, &end);
@@ -105,9 +105,9 @@ void rk_batch_norm_train(const void *args, const rk_team *team) {
   for (int64_t k = last; k-- > first;) {
     int64_t row = k * chunks.rows, rows = a->rows - row < chunks.rows ? a->rows - row : chunks.rows;
     loop.count = rows * a->c;
-    loop.src = a->src + row * a->c;
-    loop.add = a->add == NULL ? NULL : a->add + row * a->c;
-    loop.dst = a->dst + row * a->c;
+    loop.src = rk_at(a->src, a->type, row * a->c);
+    loop.add = a->add == NULL ? NULL : rk_at(a->add, a->type, row * a->c);
+    loop.dst = rk_to(a->dst, a->type, row * a->c);
     loops->affine(&loop);
   }
 }
@@ -140,10 +140,10 @@ void rk_scale_shift(const void *args, const rk_team *team) {
   loop.center = a->center == NULL ? NULL : rk_periodic(a->c, a->center, center);
   loop.scale = rk_periodic(a->c, a->scale, scale);
   loop.shift = rk_periodic(a->c, a->shift, shift);
-  loop.src = a->src + begin * a->c;
-  loop.add = a->add == NULL ? NULL : a->add + begin * a->c;
-  loop.dst = a->dst + begin * a->c;
-  rk_loops_of(a->isa)->affine(&loop);
+  loop.src = rk_at(a->src, a->type, begin * a->c);
+  loop.add = a->add == NULL ? NULL : rk_at(a->add, a->type, begin * a->c);
+  loop.dst = rk_to(a->dst, a->type, begin * a->c);
+  rk_loops_of(a->isa, a->type)->affine(&loop);
 }
 
 /* ---- Backward ---- */
@@ -153,9 +153,9 @@ static void chunk_gradients(const rk_loops *loops, const rk_batch_norm_backward_
   float wide_sum[RK_MAX_PERIOD], wide_product[RK_MAX_PERIOD];
   float *sum = values, *product = values + a->c;
   rk_gradient_moments_loop loop = {.count = rows * a->c, .period = rk_period(a->c), .center = center};
-  loop.src = a->src + row * a->c;
-  loop.dst = a->relu ? a->dst + row * a->c : NULL;
-  loop.ddst = a->ddst + row * a->c;
+  loop.src = rk_at(a->src, a->type, row * a->c);
+  loop.dst = a->relu ? rk_at(a->dst, a->type, row * a->c) : NULL;
+  loop.ddst = rk_at(a->ddst, a->type, row * a->c);
   loop.sum = collector(a->c, sum, wide_sum);
   loop.product = collector(a->c, product, wide_product);
   loops->gradient_moments(&loop);
@@ -188,11 +188,11 @@ static void apply_gradients(const rk_loops *loops, const rk_batch_norm_backward_
   for (int64_t k = last; k-- > first;) {
     int64_t row = k * chunks.rows, rows = a->rows - row < chunks.rows ? a->rows - row : chunks.rows, at = row * a->c;
     loop.count = rows * a->c;
-    loop.src = a->src + at;
-    loop.dst = a->relu ? a->dst + at : NULL;
-    loop.ddst = a->ddst + at;
-    loop.dsrc = a->dsrc == NULL ? NULL : a->dsrc + at;
-    loop.dadd = a->dadd == NULL ? NULL : a->dadd + at;
+    loop.src = rk_at(a->src, a->type, at);
+    loop.dst = a->relu ? rk_at(a->dst, a->type, at) : NULL;
+    loop.ddst = rk_at(a->ddst, a->type, at);
+    loop.dsrc = a->dsrc == NULL ? NULL : rk_to(a->dsrc, a->type, at);
+    loop.dadd = a->dadd == NULL ? NULL : rk_to(a->dadd, a->type, at);
     loops->gradient_affine(&loop);
   }
 }
@@ -200,7 +200,7 @@ static void apply_gradients(const rk_loops *loops, const rk_batch_norm_backward_
 void rk_batch_norm_backward(const void *args, const rk_team *team) {
   const rk_batch_norm_backward_args *a = args;
   RK_REFERENCE_STEP(batch_norm_backward, a)
-  const rk_loops *loops = rk_loops_of(a->isa);
+  const rk_loops *loops = rk_loops_of(a->isa, a->type);
   const rk_chunks chunks = rk_chunks_of(a->rows, a->c);
   float *merged = a->scratch + chunks.count * CHUNK_VALUES * a->c, wide_center[RK_MAX_PERIOD];
   const float *center = rk_periodic(a->c, a->mean, wide_center);

@@ -86,15 +86,20 @@ static int shape_is_sound(const rk_conv_shape *shape) {
   return rk_conv_addressable(src, 4) && rk_conv_addressable(dst, 4) && rk_conv_addressable(weight, 4);
 }
 
-int rk_conv_plan_init(rk_conv_plan *plan, const rk_conv_shape *shape, rk_conv_pass pass, rk_conv_algorithm algorithm, rk_isa isa,
-                      int32_t threads) {
+/* An algorithm that was not written for bf16 refuses it. */
+static int plan_entry(const algorithm_entry *entry, rk_conv_plan *plan) {
+  return plan->type == RK_F32 || entry->algorithm == RK_CONV_REFERENCE ? entry->plan(plan) : -1;
+}
+
+int rk_conv_plan_init(rk_conv_plan *plan, const rk_conv_shape *shape, rk_conv_pass pass, rk_type type, rk_conv_algorithm algorithm,
+                      rk_isa isa, int32_t threads) {
   if (!shape_is_sound(shape) || threads < 1 || threads > RK_MAX_THREADS || !rk_isa_supported(isa)) return -1;
   for (size_t i = 0; i < ENTRIES; i++) {
     const algorithm_entry *entry = &ordered_list[i];
     if (algorithm != RK_CONV_AUTO && entry->algorithm != algorithm) continue;
-    *plan = (rk_conv_plan){.shape = *shape, .pass = pass, .algorithm = entry->algorithm, .isa = isa, .threads = threads};
+    *plan = (rk_conv_plan){.shape = *shape, .pass = pass, .algorithm = entry->algorithm, .isa = isa, .type = type, .threads = threads};
     if (algorithm == RK_CONV_AUTO && entry->prefers && !entry->prefers(plan)) continue;
-    if (entry->plan(plan) == 0) return 0;
+    if (plan_entry(entry, plan) == 0) return 0;
   }
   return -1;
 }

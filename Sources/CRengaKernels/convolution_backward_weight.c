@@ -94,10 +94,10 @@ static void add_tap(const backward *backward, const rk_conv_backward_weight_args
       .ddst_pixel = shape->k,
       .dweight_row = shape->k,
   };
-  const float *src = args->src + (n * shape->h + y0 * shape->stride_h + shift_h) * src_row + (x0 * shape->stride_w + shift_w) * shape->c +
+  const float *src = (const float *)args->src + (n * shape->h + y0 * shape->stride_h + shift_h) * src_row + (x0 * shape->stride_w + shift_w) * shape->c +
                      block->group * backward->group_c + block->c0;
   int64_t first_k = block->group * backward->group_k + block->k0;
-  const float *ddst = args->ddst + (n * shape->oh + y0) * ddst_row + x0 * shape->k + first_k;
+  const float *ddst = (const float *)args->ddst + (n * shape->oh + y0) * ddst_row + x0 * shape->k + first_k;
   float *dweight = block->dweight + ((r * shape->s + s) * backward->group_c + block->c0) * shape->k + first_k;
   int64_t wide = kernels->lanes * RK_CONV_MOST_VECTORS;
   for (int64_t k = 0; k < block->k; k += wide) {
@@ -149,7 +149,7 @@ static void add_bias(const backward *backward, const rk_conv_backward_weight_arg
   const rk_conv_shape *shape = &backward->shape;
   int64_t unit_pixels = backward->is_matrix ? 1 : shape->ow, first_k = block->group * backward->group_k + block->k0;
   for (int64_t pixel = begin * unit_pixels; pixel < end * unit_pixels; pixel += 256)
-    backward->kernels->column_sum(args->ddst + pixel * shape->k + first_k, rk_min64(256, end * unit_pixels - pixel), shape->k, block->k,
+    backward->kernels->column_sum((const float *)args->ddst + pixel * shape->k + first_k, rk_min64(256, end * unit_pixels - pixel), shape->k, block->k,
                                   block->dbias + first_k);
 }
 

@@ -65,7 +65,7 @@ void rk_conv_depthwise_backward_weight(const rk_conv_backward_weight_args *args,
     memset(sums, 0, (size_t)step * sizeof(float));
     rk_share(shape->n * shape->oh, &(rk_team){.tid = (int32_t)piece, .nth = (int32_t)pieces}, &row, &last);
     for (; row < last; row++) {
-      const float *ddst = args->ddst + row * shape->ow * shape->k;
+      const float *ddst = (const float *)args->ddst + row * shape->ow * shape->k;
       kernels->depthwise_weight_row(&depthwise, row / shape->oh, row % shape->oh, ddst, sums);
       if (args->dbias) kernels->column_sum(ddst, shape->ow, shape->k, shape->k, sums + weights);
     }

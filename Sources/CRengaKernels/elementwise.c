@@ -8,7 +8,7 @@ void rk_sum(const void *args, const rk_team *team) {
   RK_REFERENCE_STEP(sum, a)
   int64_t begin, end;
   rk_share_floats(a->count, team, &begin, &end);
-  if (begin < end) rk_loops_of(a->isa)->sum(a, begin, end);
+  if (begin < end) rk_loops_of(a->isa, a->type)->sum(a, begin, end);
 }
 
 void rk_relu_backward(const void *args, const rk_team *team) {
@@ -16,7 +16,20 @@ void rk_relu_backward(const void *args, const rk_team *team) {
   RK_REFERENCE_STEP(relu_backward, a)
   int64_t begin, end;
   rk_share_floats(a->count, team, &begin, &end);
-  if (begin < end) rk_loops_of(a->isa)->relu_backward(a, begin, end);
+  if (begin < end) rk_loops_of(a->isa, a->type)->relu_backward(a, begin, end);
+}
+
+void rk_convert(const void *args, const rk_team *team) {
+  const rk_convert_args *a = args;
+  RK_REFERENCE_STEP(convert, a)
+  int64_t begin, end;
+  rk_share_floats(a->count, team, &begin, &end);
+  if (begin >= end) return;
+  const void *src = rk_at(a->src, a->src_type, begin);
+  void *dst = rk_to(a->dst, a->dst_type, begin);
+  if (a->src_type == a->dst_type) memmove(dst, src, (size_t)rk_bytes_of(a->src_type, end - begin));
+  else if (a->dst_type == RK_F32) rk_loops_of(a->isa, a->src_type)->widen(end - begin, src, dst);
+  else rk_loops_of(a->isa, a->dst_type)->narrow(end - begin, src, dst);
 }
 
 /* ---- PReLU (He et al. 2015) ---- */
@@ -31,16 +44,17 @@ void rk_prelu(const void *args, const rk_team *team) {
   int64_t begin = first * chunks.rows, end = last * chunks.rows < a->rows ? last * chunks.rows : a->rows;
   if (begin >= end) return;
   rk_prelu_loop loop = {.count = (end - begin) * a->c, .period = rk_period(a->c), .slope = rk_periodic(a->c, a->slope, slope)};
-  loop.src = a->src + begin * a->c, loop.dst = a->dst + begin * a->c;
-  rk_loops_of(a->isa)->prelu(&loop);
+  loop.src = rk_at(a->src, a->type, begin * a->c), loop.dst = rk_to(a->dst, a->type, begin * a->c);
+  rk_loops_of(a->isa, a->type)->prelu(&loop);
 }
 
 static void chunk_prelu(const rk_loops *loops, const rk_prelu_backward_args *a, int64_t row, int64_t rows, const float *slope,
                         float *chunk_sum) {
   float wide[RK_MAX_PERIOD];
   const int64_t period = rk_period(a->c), at = row * a->c;
-  rk_prelu_gradient_loop loop = {.count = rows * a->c, .period = period, .src = a->src + at, .slope = slope, .ddst = a->ddst + at};
-  loop.dsrc = a->dsrc == NULL ? NULL : a->dsrc + at;
+  rk_prelu_gradient_loop loop = {.count = rows * a->c, .period = period, .slope = slope};
+  loop.src = rk_at(a->src, a->type, at), loop.ddst = rk_at(a->ddst, a->type, at);
+  loop.dsrc = a->dsrc == NULL ? NULL : rk_to(a->dsrc, a->type, at);
   loop.accumulate = a->accumulate;
   loop.dslope = a->dslope == NULL ? NULL : period == a->c ? chunk_sum : wide;
   loops->prelu_gradient(&loop);
@@ -57,7 +71,7 @@ void rk_prelu_backward(const void *args, const rk_team *team) {
   rk_share(chunks.count, team, &first, &last);
   for (int64_t k = first; k < last; k++) {
     int64_t row = k * chunks.rows, rows = a->rows - row < chunks.rows ? a->rows - row : chunks.rows;
-    chunk_prelu(rk_loops_of(a->isa), a, row, rows, slope, a->scratch + k * a->c);
+    chunk_prelu(rk_loops_of(a->isa, a->type), a, row, rows, slope, a->scratch + k * a->c);
   }
   if (a->dslope == NULL) return;
   rk_team_barrier(team);
@@ -76,20 +90,19 @@ void rk_channel_copy(const void *args, const rk_team *team) {
   RK_REFERENCE_STEP(channel_copy, a)
   int64_t begin, end;
   rk_share(a->rows, team, &begin, &end);
-  float *dst = a->dst + begin * a->dst_c;
-  const int64_t behind = a->dst_c - a->dst_offset - a->count;
-  for (int64_t row = 0; row < end - begin && a->zero_rest; row++) {
-    memset(dst + row * a->dst_c, 0, (size_t)a->dst_offset * sizeof *dst);
-    memset(dst + row * a->dst_c + a->dst_c - behind, 0, (size_t)behind * sizeof *dst);
+  const int64_t before = a->dst_offset, behind = a->dst_c - before - a->count;
+  for (int64_t row = begin; row < end && a->zero_rest; row++) {
+    memset(rk_to(a->dst, a->type, row * a->dst_c), 0, (size_t)rk_bytes_of(a->type, before));
+    memset(rk_to(a->dst, a->type, (row + 1) * a->dst_c - behind), 0, (size_t)rk_bytes_of(a->type, behind));
   }
   const rk_copy_loop loop = {.rows = end - begin,
                              .count = a->count,
                              .src_step = a->src_c,
                              .dst_step = a->dst_c,
-                             .src = a->src + begin * a->src_c + a->src_offset,
-                             .dst = dst + a->dst_offset,
+                             .src = rk_at(a->src, a->type, begin * a->src_c + a->src_offset),
+                             .dst = rk_to(a->dst, a->type, begin * a->dst_c + a->dst_offset),
                              .accumulate = a->accumulate};
-  rk_loops_of(a->isa)->copy(&loop);
+  rk_loops_of(a->isa, a->type)->copy(&loop);
 }
 
 /* ---- Dropout (Srivastava et al. 2014) ---- */
@@ -97,7 +110,7 @@ void rk_channel_copy(const void *args, const rk_team *team) {
 void rk_dropout(const void *args, const rk_team *team) {
   const rk_dropout_args *a = args;
   enum { BLOCK = 1024 }; /* elements whose words are drawn at once: a divisor of rk_share_floats' pieces */
-  const rk_loops *loops = rk_loops_of(rk_isa_best());
+  const rk_loops *loops = rk_loops_of(rk_isa_best(), a->type);
   /* Small numbers of layers keep out of the way of the run's counter. */
   const uint64_t high = *a->counter ^ (a->stream << 48 | a->stream >> 16);
   const double kept = (1 - (double)a->rate) * 4294967296.0; /* of 2^32 words */
@@ -107,7 +120,7 @@ void rk_dropout(const void *args, const rk_team *team) {
   rk_share_floats(a->count, team, &begin, &end);
   for (int64_t i = begin; i < end; i += BLOCK) {
     loop.count = end - i < BLOCK ? end - i : BLOCK;
-    loop.words = words, loop.src = a->src + i, loop.dst = a->dst + i;
+    loop.words = words, loop.src = rk_at(a->src, a->type, i), loop.dst = rk_to(a->dst, a->type, i);
     loops->philox(*a->key, (uint64_t)i / 4, high, (loop.count + 3) / 4, words);
     loops->dropout(&loop);
   }

@@ -1,5 +1,6 @@
 /* image.c: pixels of the caller to the network's layout and back, and the augmentation of one image.
  * Not here: which crop and which flip (RengaData draws them). */
+#include "element.h"
 #include "loops.h"
 #include "rk_image.h"
 #include <string.h>
@@ -26,12 +27,20 @@ static const float *periodic_or(int64_t c, const float *values, float otherwise,
 /* Rows [begin, end) of pixels that are interleaved already. False where there are so many channels that this needs the plain way. */
 static int import_interleaved(const rk_image_import_args *a, int64_t begin, int64_t end) {
   float mean[RK_MAX_PERIOD], scale[RK_MAX_PERIOD], zero[RK_MAX_PERIOD] = {0};
-  const rk_loops *loops = rk_loops_of(rk_isa_best());
-  const int64_t period = rk_period(a->c), count = (end - begin) * a->c, at = begin * a->c;
+  float room[RK_MAX_PERIOD];
+  const rk_loops *loops = rk_loops_of(rk_isa_best(), RK_F32);
+  const int64_t period = rk_period(a->c);
   const float *center = periodic_or(a->c, a->mean, 0, mean), *factor = periodic_or(a->c, a->scale, 1, scale);
   if (period > RK_MAX_PERIOD) return 0;
-  if (a->element == RK_ELEMENT_U8) loops->bytes(&(rk_bytes_loop){count, period, (const uint8_t *)a->src + at, center, factor, a->dst + at});
-  else loops->affine(&(rk_affine_loop){count, period, (const float *)a->src + at, center, factor, zero, NULL, a->dst + at, 0});
+  /* In one go; or, where it is rounded afterwards, a period at a time. */
+  const int64_t step = a->type == RK_F32 ? (end - begin) * a->c : period;
+  for (int64_t at = begin * a->c; at < end * a->c; at += step) {
+    const int64_t left = end * a->c - at, count = left < step ? left : step;
+    float *dst = a->type == RK_F32 ? (float *)a->dst + at : room;
+    if (a->element == RK_ELEMENT_U8) loops->bytes(&(rk_bytes_loop){count, period, (const uint8_t *)a->src + at, center, factor, dst});
+    else loops->affine(&(rk_affine_loop){count, period, (const float *)a->src + at, center, factor, zero, NULL, dst, 0});
+    if (dst == room) rk_loops_of(rk_isa_best(), a->type)->narrow(count, room, rk_to(a->dst, a->type, at));
+  }
   return 1;
 }
 
@@ -41,13 +50,13 @@ static void import_strided(const rk_image_import_args *a, int64_t n, int64_t beg
   for (int64_t c = 0; c < a->c; c++) {
     const float mean = value_or(a->mean, c, 0), scale = value_or(a->scale, c, 1);
     const int64_t at = n * pixels * a->c + c * step_c;
-    float *dst = a->dst + n * pixels * a->c + c;
+    void *dst = rk_to(a->dst, a->type, n * pixels * a->c + c);
     if (a->element == RK_ELEMENT_U8) {
       const uint8_t *src = (const uint8_t *)a->src + at;
-      for (int64_t p = begin; p < end; p++) dst[p * a->c] = ((float)src[p * step_p] - mean) * scale;
+      for (int64_t p = begin; p < end; p++) rk_put(dst, a->type, p * a->c, ((float)src[p * step_p] - mean) * scale);
     } else {
       const float *src = (const float *)a->src + at;
-      for (int64_t p = begin; p < end; p++) dst[p * a->c] = (src[p * step_p] - mean) * scale;
+      for (int64_t p = begin; p < end; p++) rk_put(dst, a->type, p * a->c, (src[p * step_p] - mean) * scale);
     }
   }
 }
@@ -76,7 +85,9 @@ void rk_image_export(const void *args, const rk_team *team) {
   int64_t begin, end;
   if (a->layout == RK_LAYOUT_NHWC || a->c == 1) {
     rk_share_floats(a->n * pixels * a->c, team, &begin, &end);
-    if (a->dst != a->src) memcpy(a->dst + begin, a->src + begin, (size_t)(end - begin) * sizeof *a->dst);
+    if (begin >= end) return;
+    if (a->type != RK_F32) rk_loops_of(rk_isa_best(), a->type)->widen(end - begin, rk_at(a->src, a->type, begin), a->dst + begin);
+    else if (a->dst != a->src) memcpy(a->dst + begin, rk_at(a->src, a->type, begin), (size_t)(end - begin) * sizeof *a->dst);
     return;
   }
   rk_share(a->n * blocks, team, &begin, &end);
@@ -84,7 +95,7 @@ void rk_image_export(const void *args, const rk_team *team) {
     const int64_t first = item % blocks * BLOCK, last = first + BLOCK < pixels ? first + BLOCK : pixels;
     const int64_t image = item / blocks * pixels * a->c;
     for (int64_t c = 0; c < a->c; c++)
-      for (int64_t p = first; p < last; p++) a->dst[image + c * pixels + p] = a->src[image + p * a->c + c];
+      for (int64_t p = first; p < last; p++) a->dst[image + c * pixels + p] = rk_get(a->src, a->type, image + p * a->c + c);
   }
 }
 
@@ -97,10 +108,11 @@ static void augment_row(const rk_augment *a, int64_t y, int64_t first, int64_t l
   const int64_t row = source_y * a->w * (a->layout == RK_LAYOUT_NHWC ? a->c : 1);
   for (int64_t c = 0; c < a->c; c++) {
     const float mean = value_or(a->mean, c, 0), scale = value_or(a->scale, c, 1);
-    float *dst = a->dst + y * a->w * a->c + c;
+    void *dst = rk_to(a->dst, a->type, y * a->w * a->c + c);
     for (int64_t x = first; x < last; x++) {
       const int64_t source_x = (a->flip ? a->w - 1 - x : x) + a->left - a->pad;
-      dst[x * a->c] = (element_at(a->src, a->element, row + source_x * step_x + c * step_c) - mean) * scale;
+      const float value = element_at(a->src, a->element, row + source_x * step_x + c * step_c);
+      rk_put(dst, a->type, x * a->c, (value - mean) * scale);
     }
   }
 }
@@ -121,9 +133,9 @@ void rk_augment_image(const rk_augment *image) {
     const int64_t source_y = y + a->top - a->pad;
     const int inside = source_y >= 0 && source_y < a->h;
     const int64_t from = inside ? first : a->w, to = inside ? last : a->w;
-    float *dst = a->dst + y * a->w * a->c;
-    memset(dst, 0, (size_t)(from * a->c) * sizeof *dst);
-    memset(dst + to * a->c, 0, (size_t)((a->w - to) * a->c) * sizeof *dst);
+    const int64_t at = y * a->w * a->c;
+    memset(rk_to(a->dst, a->type, at), 0, (size_t)rk_bytes_of(a->type, from * a->c));
+    memset(rk_to(a->dst, a->type, at + to * a->c), 0, (size_t)rk_bytes_of(a->type, (a->w - to) * a->c));
     if (inside) augment_row(a, y, from, to);
   }
 }

@@ -2,13 +2,13 @@
 #include "loops.h"
 #include <string.h>
 
-const rk_loops *rk_loops_of(rk_isa isa) {
+const rk_loops *rk_loops_of(rk_isa isa, rk_type type) {
 #if defined(__x86_64__)
-  if (isa >= RK_ISA_AVX512) return &rk_loops_avx512;
-  if (isa == RK_ISA_AVX2) return &rk_loops_avx2;
+  if (isa >= RK_ISA_AVX512) return &rk_loops_avx512[type];
+  if (isa == RK_ISA_AVX2) return &rk_loops_avx2[type];
 #endif
   (void)isa;
-  return &rk_loops_generic;
+  return &rk_loops_generic[type];
 }
 
 /* The widest vector has WIDEST floats; a period of at least SHORTEST hides the latency of accumulators that live in memory. */

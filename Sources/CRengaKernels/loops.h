@@ -1,10 +1,13 @@
-/* loops.h: the inner loops of the operators, one table an instruction set. Private to the kernels.
+/* loops.h: the inner loops of the operators, one table for each instruction set and element type. Private to the kernels.
  * Not here: who does which part (the operators' own files), and the code of the loops (loops_body.h).
+ *
+ * Pointers to void are maps, of the table's element type; whatever is float stays float in both tables.
  *
  * A map [rows,C] is walked as one flat array beside *periodic* arrays, which hold per-channel values repeated up to a period: a multiple
  * of C that full vectors divide. So every channel count, odd or small, runs on full vectors. */
 #ifndef RK_LOOPS_H
 #define RK_LOOPS_H
+#include "element.h"
 #include "rk_operators.h"
 #include "rk_random.h"
 #include "rk_training.h"
@@ -12,12 +15,14 @@
 /* dst[i] = relu?((src[i] - center[j]) scale[j] + shift[j] + add[i]), j = i mod period. center and add may be NULL. */
 typedef struct rk_affine_loop {
   int64_t count, period;
-  const float *src, *center, *scale, *shift, *add;
-  float *dst;
+  const void *src;
+  const float *center, *scale, *shift;
+  const void *add;
+  void *dst;
   int32_t relu;
 } rk_affine_loop;
 
-/* dst[i] = (src[i] - center[j]) scale[j] of bytes. */
+/* dst[i] = (src[i] - center[j]) scale[j] of bytes. dst is float in every table. */
 typedef struct rk_bytes_loop {
   int64_t count, period;
   const uint8_t *src;
@@ -28,14 +33,16 @@ typedef struct rk_bytes_loop {
 /* sum[j] = sum of src[i] - center[j], square[j] = sum of its squares. center and square may both be NULL: the plain sum. */
 typedef struct rk_moments_loop {
   int64_t count, period;
-  const float *src, *center;
+  const void *src;
+  const float *center;
   float *sum, *square;
 } rk_moments_loop;
 
 /* With d[i] = ddst[i], masked by dst[i] > 0 where dst is not NULL: sum[j] = sum of d, product[j] = sum of d (src - center[j]). */
 typedef struct rk_gradient_moments_loop {
   int64_t count, period;
-  const float *src, *dst, *ddst, *center;
+  const void *src, *dst, *ddst;
+  const float *center;
   float *sum, *product;
 } rk_gradient_moments_loop;
 
@@ -43,36 +50,41 @@ typedef struct rk_gradient_moments_loop {
  * slope NULL: dsrc (+)= scale[j] d[i] alone. */
 typedef struct rk_gradient_affine_loop {
   int64_t count, period;
-  const float *src, *dst, *ddst, *center, *scale, *slope, *shift;
-  float *dsrc, *dadd;
+  const void *src, *dst, *ddst;
+  const float *center, *scale, *slope, *shift;
+  void *dsrc, *dadd;
   int32_t accumulate_dsrc, accumulate_dadd;
 } rk_gradient_affine_loop;
 
 /* dst[i] = src[i] > 0 ? src[i] : slope[j] src[i]. */
 typedef struct rk_prelu_loop {
   int64_t count, period;
-  const float *src, *slope;
-  float *dst;
+  const void *src;
+  const float *slope;
+  void *dst;
 } rk_prelu_loop;
 
 /* dsrc[i] (+)= ddst[i] (src[i] > 0 ? 1 : slope[j]); dslope[j] = sum of ddst[i] src[i] where src[i] <= 0. Either may be NULL. */
 typedef struct rk_prelu_gradient_loop {
   int64_t count, period;
-  const float *src, *slope, *ddst;
-  float *dsrc, *dslope;
+  const void *src, *ddst;
+  const float *slope;
+  void *dsrc;
+  float *dslope;
   int32_t accumulate;
 } rk_prelu_gradient_loop;
 
-/* The taps of one window: src + y step_y + x step_x, y < ny, x < nx, each `count` channels long. */
+/* The taps of one window: src + y step_y + x step_x, y < ny, x < nx, each `count` channels long. window_sum alone also takes `rest` more,
+ * from y = ny. */
 typedef struct rk_window {
-  int64_t count, ny, nx, step_y, step_x;
+  int64_t count, ny, nx, step_y, step_x, rest;
 } rk_window;
 
-/* `rows` rows of `count` floats, src_step and dst_step floats apart. */
+/* `rows` rows of `count` elements, src_step and dst_step elements apart. */
 typedef struct rk_copy_loop {
   int64_t rows, count, src_step, dst_step;
-  const float *src;
-  float *dst;
+  const void *src;
+  void *dst;
   int32_t accumulate;
 } rk_copy_loop;
 
@@ -81,8 +93,8 @@ typedef struct rk_dropout_loop {
   const uint32_t *words;
   uint32_t limit;
   float scale;
-  const float *src;
-  float *dst;
+  const void *src;
+  void *dst;
   int32_t accumulate;
 } rk_dropout_loop;
 
@@ -100,33 +112,37 @@ typedef struct rk_loops {
   void (*sum)(const rk_sum_args *args, int64_t begin, int64_t end);
   void (*relu_backward)(const rk_relu_backward_args *args, int64_t begin, int64_t end);
   /* dst[c] = largest tap (NaN wins; -inf without taps); scale times the sum of the taps. */
-  void (*window_max)(const rk_window *window, const float *src, float *dst);
-  void (*window_sum)(const rk_window *window, const float *src, float scale, float *dst);
+  void (*window_max)(const rk_window *window, const void *src, void *dst);
+  void (*window_sum)(const rk_window *window, const void *src, float scale, void *dst);
   /* The gradient of both, added to dsrc, which is laid out as src: only to the taps of the rows first_y <= y < last_y. */
-  void (*window_max_gradient)(const rk_window *window, const float *src, const float *ddst, float *dsrc, int64_t first_y, int64_t last_y);
-  void (*window_sum_gradient)(const rk_window *window, const float *ddst, float scale, float *dsrc, int64_t first_y, int64_t last_y);
+  void (*window_max_gradient)(const rk_window *window, const void *src, const void *ddst, void *dsrc, int64_t first_y, int64_t last_y);
+  void (*window_sum_gradient)(const rk_window *window, const void *ddst, float scale, void *dsrc, int64_t first_y, int64_t last_y);
   void (*copy)(const rk_copy_loop *loop);
   /* rk_philox of the counters (first + i, high), i < count, one after another. */
   void (*philox)(uint64_t key, uint64_t first, uint64_t high, int64_t count, uint32_t *words);
   /* dst[i] (+)= words[i] <= limit ? src[i] scale : 0. */
   void (*dropout)(const rk_dropout_loop *loop);
-  /* dst (+)= scale src, for `count` floats. */
-  void (*scaled)(int64_t count, float scale, const float *src, int32_t accumulate, float *dst);
-  /* dst[c] = exp(src[c] - shift); returns the sum. dst may be NULL or src. */
-  float (*exponentials)(int64_t c, const float *src, float shift, float *dst);
-  float (*maximum)(int64_t c, const float *src); /* NaN wins; -inf for none */
+  /* dst (+)= scale src, for `count` elements. */
+  void (*scaled)(int64_t count, float scale, const void *src, int32_t accumulate, void *dst);
+  /* Between the table's type and float. */
+  void (*widen)(int64_t count, const void *src, float *dst);
+  void (*narrow)(int64_t count, const float *src, void *dst);
+  /* dst[c] = exp(src[c] - shift); returns the sum. dst may be NULL, or src where that is float. */
+  float (*exponentials)(int64_t c, const void *src, float shift, float *dst);
+  float (*maximum)(int64_t c, const void *src); /* NaN wins; -inf for none */
   float (*dot)(int64_t c, const float *a, const float *b);
   /* dst (+)= src (ddst - dot): the softmax's backward. */
-  void (*softmax_gradient)(int64_t c, const float *dst, const float *ddst, float dot, int32_t accumulate, float *dsrc);
+  void (*softmax_gradient)(int64_t c, const float *dst, const float *ddst, float dot, int32_t accumulate, void *dsrc);
   void (*sgd)(const rk_sgd_args *args, const rk_parameter_range *range, int64_t begin, int64_t end);
   void (*adamw)(const rk_adamw_args *args, const rk_parameter_range *range, int64_t begin, int64_t end);
 } rk_loops;
 
 /* The table of `isa`, or of the nearest lower one that was compiled. The reference has no table: its twins stand in reference/. */
-const rk_loops *rk_loops_of(rk_isa isa);
-extern const rk_loops rk_loops_generic;
+const rk_loops *rk_loops_of(rk_isa isa, rk_type type);
+/* By rk_type. */
+extern const rk_loops rk_loops_generic[2];
 #if defined(__x86_64__)
-extern const rk_loops rk_loops_avx2, rk_loops_avx512;
+extern const rk_loops rk_loops_avx2[2], rk_loops_avx512[2];
 #endif
 
 /* Longest periodic array. Channel counts that would need more have period C, and their last vector of a row is partial. */

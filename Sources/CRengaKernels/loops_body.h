@@ -2,7 +2,7 @@
  *   WIDTH                     floats of a vector,
  *   LOOPS                     the name of the table,
  *   load_part, store_part     the first `part` < WIDTH floats of a vector (zeros beyond),
- * after switching the target on. Not here: threads, shapes.
+ * after switching the target on. Not here: threads, shapes, the loops over maps (loops_maps.h).
  *
  * Comparisons are written so that a NaN stays a NaN. */
 
@@ -14,6 +14,31 @@ INLINE void store(float *to, vec value, int64_t part) {
   if (part == WIDTH) *(vec_unaligned *)to = value;
   else store_part(to, value, part);
 }
+
+/* Halves of words: vectors of bf16. A tail goes by way of the stack. */
+typedef uint16_t halves __attribute__((ext_vector_type(WIDTH)));
+typedef uint16_t halves_unaligned __attribute__((ext_vector_type(WIDTH), aligned(2)));
+typedef uint32_t word_vec __attribute__((ext_vector_type(WIDTH)));
+
+INLINE vec load_bf16(const void *map, int64_t i, int64_t part) {
+  const uint16_t *from = (const uint16_t *)map + i;
+  halves half = {0};
+  if (part == WIDTH) half = *(const halves_unaligned *)from;
+  else __builtin_memcpy(&half, from, (size_t)part * sizeof *from);
+  return (vec)(__builtin_convertvector(half, word_vec) << 16);
+}
+
+/* rk_bf16_rounded of each lane. */
+INLINE void store_bf16(void *map, int64_t i, vec value, int64_t part) {
+  uint16_t *to = (uint16_t *)map + i;
+  const word_vec bits = (word_vec)value, rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  const halves half = __builtin_convertvector(value == value ? rounded : (bits >> 16 | 0x40), halves);
+  if (part == WIDTH) *(halves_unaligned *)to = half;
+  else __builtin_memcpy(to, &half, (size_t)part * sizeof *to);
+}
+
+INLINE vec load_f32(const void *map, int64_t i, int64_t part) { return load((const float *)map + i, part); }
+INLINE void store_f32(void *map, int64_t i, vec value, int64_t part) { store((float *)map + i, value, part); }
 
 INLINE vec spread(float value) { return (vec)value; }
 INLINE vec choose(mask which, vec yes, vec no) { return which ? yes : no; }
@@ -46,23 +71,7 @@ INLINE float add_lanes(vec x) {
     EACH(length, const int64_t i = base + j; work);                                                                                        \
   }
 
-/* ---- Batch normalisation ---- */
-
-INLINE void affine_at(rk_affine_loop a, int64_t i, int64_t j, int64_t part, int add, int relu) {
-  vec x = load(a.src + i, part);
-  if (a.center != NULL) x -= load(a.center + j, part);
-  x = x * load(a.scale + j, part) + load(a.shift + j, part);
-  if (add) x += load(a.add + i, part);
-  store(a.dst + i, relu ? rectify(x) : x, part);
-}
-
-static void affine(const rk_affine_loop *loop) {
-  const rk_affine_loop a = *loop;
-  if (a.add != NULL && a.relu) EACH_PERIODIC(a.count, a.period, affine_at(a, i, j, part, 1, 1))
-  else if (a.add != NULL) EACH_PERIODIC(a.count, a.period, affine_at(a, i, j, part, 1, 0))
-  else if (a.relu) EACH_PERIODIC(a.count, a.period, affine_at(a, i, j, part, 0, 1))
-  else EACH_PERIODIC(a.count, a.period, affine_at(a, i, j, part, 0, 0))
-}
+/* ---- Float arrays ---- */
 
 static void bytes(const rk_bytes_loop *loop) {
   typedef uint8_t byte_vec __attribute__((ext_vector_type(WIDTH), aligned(1)));
@@ -81,145 +90,41 @@ static void bytes(const rk_bytes_loop *loop) {
 INLINE void clear(float *sum, int64_t count) { EACH(count, store(sum + j, spread(0), part)); }
 INLINE void add_to(float *sum, vec x, int64_t part) { store(sum, load(sum, part) + x, part); }
 
-INLINE void moments_at(rk_moments_loop a, int64_t i, int64_t j, int64_t part) {
-  vec x = load(a.src + i, part) - load(a.center + j, part);
-  add_to(a.sum + j, x, part);
-  store(a.square + j, load(a.square + j, part) + x * x, part);
-}
-
-static void moments(const rk_moments_loop *loop) {
-  const rk_moments_loop a = *loop;
-  clear(a.sum, a.period);
-  if (a.square == NULL) {
-    EACH_PERIODIC(a.count, a.period, add_to(a.sum + j, load(a.src + i, part), part))
-    return;
-  }
-  clear(a.square, a.period);
-  EACH_PERIODIC(a.count, a.period, moments_at(a, i, j, part))
-}
-
-INLINE vec masked(const float *dst, const float *ddst, int64_t i, int64_t part) {
-  vec d = load(ddst + i, part);
-  return dst == NULL ? d : choose(load(dst + i, part) > 0, d, spread(0));
-}
-
-INLINE void gradient_moments_at(rk_gradient_moments_loop a, int64_t i, int64_t j, int64_t part) {
-  vec d = masked(a.dst, a.ddst, i, part);
-  add_to(a.sum + j, d, part);
-  store(a.product + j, load(a.product + j, part) + d * (load(a.src + i, part) - load(a.center + j, part)), part);
-}
-
-static void gradient_moments(const rk_gradient_moments_loop *loop) {
-  const rk_gradient_moments_loop a = *loop;
-  clear(a.sum, a.period);
-  clear(a.product, a.period);
-  if (a.dst != NULL) EACH_PERIODIC(a.count, a.period, gradient_moments_at(a, i, j, part))
-  else EACH_PERIODIC(a.count, a.period, gradient_moments_at(a, i, j, part))
-}
-
-/* The source is read before anything is stored: dsrc or dadd may be ddst. */
-INLINE void gradient_affine_at(rk_gradient_affine_loop a, int64_t i, int64_t j, int64_t part) {
-  vec d = masked(a.dst, a.ddst, i, part);
-  vec result = load(a.scale + j, part) * d;
-  if (a.slope != NULL)
-    result = load(a.slope + j, part) * (load(a.src + i, part) - load(a.center + j, part)) + (result + load(a.shift + j, part));
-  if (a.accumulate_dsrc) result += load(a.dsrc + i, part);
-  if (a.dadd != NULL) store(a.dadd + i, a.accumulate_dadd ? load(a.dadd + i, part) + d : d, part);
-  store(a.dsrc + i, result, part);
-}
-
-INLINE void gradient_add_at(rk_gradient_affine_loop a, int64_t i, int64_t part) {
-  vec d = masked(a.dst, a.ddst, i, part);
-  store(a.dadd + i, a.accumulate_dadd ? load(a.dadd + i, part) + d : d, part);
-}
-
-static void gradient_affine(const rk_gradient_affine_loop *loop) {
-  const rk_gradient_affine_loop a = *loop;
-  if (a.dsrc == NULL) EACH(a.count, gradient_add_at(a, j, part));
-  else EACH_PERIODIC(a.count, a.period, gradient_affine_at(a, i, j, part))
-}
-
 static void fold(int64_t period, int64_t c, const float *wide, float *folded) {
   EACH(c, store(folded + j, load(wide + j, part), part));
   for (int64_t at = c; at < period; at += c) EACH(c, add_to(folded + j, load(wide + at + j, part), part));
 }
 
-/* ---- Elementwise ---- */
-
-INLINE void prelu_at(rk_prelu_loop a, int64_t i, int64_t j, int64_t part) {
-  vec x = load(a.src + i, part);
-  store(a.dst + i, choose(x > 0, x, load(a.slope + j, part) * x), part);
+static float dot(int64_t c, const float *a, const float *b) {
+  vec total = spread(0);
+  EACH(c, total += load(a + j, part) * load(b + j, part));
+  return add_lanes(total);
 }
 
-static void prelu(const rk_prelu_loop *loop) {
-  const rk_prelu_loop a = *loop;
-  EACH_PERIODIC(a.count, a.period, prelu_at(a, i, j, part))
+/* exp(x) for x <= 88: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes' coefficients); below -87.3 it is 0. */
+INLINE vec exponential(vec x) {
+  const float LOG2E = 1.44269504f, LN2_HIGH = 0.693359375f, LN2_LOW = -2.12194440e-4f, LOWEST = -87.33f;
+  const float ROUNDER = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
+  vec bounded = choose(x < LOWEST, spread(LOWEST), x);
+  vec shifted = bounded * LOG2E + ROUNDER;
+  vec n = shifted - ROUNDER;
+  vec r = bounded - n * LN2_HIGH;
+  r = r - n * LN2_LOW;
+  vec p = spread(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  /* Casts between vectors keep the bits. */
+  mask exponent = ((mask)shifted - (mask)spread(ROUNDER)) << 23;
+  vec result = (vec)((mask)p + exponent);
+  return choose(x < LOWEST, spread(0), choose(x != x, x, result));
 }
 
-INLINE void prelu_gradient_at(rk_prelu_gradient_loop a, int64_t i, int64_t j, int64_t part) {
-  vec x = load(a.src + i, part), d = load(a.ddst + i, part);
-  if (a.dslope != NULL) add_to(a.dslope + j, choose(x > 0, spread(0), x * d), part);
-  if (a.dsrc == NULL) return;
-  vec result = choose(x > 0, d, load(a.slope + j, part) * d);
-  store(a.dsrc + i, a.accumulate ? load(a.dsrc + i, part) + result : result, part);
-}
+/* ---- Random numbers ---- */
 
-static void prelu_gradient(const rk_prelu_gradient_loop *loop) {
-  const rk_prelu_gradient_loop a = *loop;
-  if (a.dslope != NULL) clear(a.dslope, a.period);
-  EACH_PERIODIC(a.count, a.period, prelu_gradient_at(a, i, j, part))
-}
-
-INLINE void sum_at(const float *const *src, int32_t terms, float scale, int relu, float *dst, int64_t i, int64_t part) {
-  vec total = load(src[0] + i, part);
-  for (int32_t k = 1; k < terms; k++) total += load(src[k] + i, part);
-  total *= scale;
-  store(dst + i, relu ? rectify(total) : total, part);
-}
-
-/* The sum of the part that begins at `begin`, with the common numbers of terms unrolled. */
-static void sum(const rk_sum_args *args, int64_t begin, int64_t end) {
-  const float *src[RK_MAX_SUM] = {0};
-  for (int32_t k = 0; k < args->terms; k++) src[k] = args->src[k] + begin;
-  const int64_t count = end - begin;
-  const int32_t terms = args->terms, relu = args->relu;
-  const float scale = args->scale;
-  float *dst = args->dst + begin;
-  if (terms == 1) EACH(count, sum_at(src, 1, scale, relu, dst, j, part));
-  else if (terms == 2) EACH(count, sum_at(src, 2, scale, relu, dst, j, part));
-  else EACH(count, sum_at(src, terms, scale, relu, dst, j, part));
-}
-
-INLINE void relu_backward_at(rk_relu_backward_args a, int64_t i, int64_t part) {
-  vec d = masked(a.dst, a.ddst, i, part) * a.scale;
-  store(a.dsrc + i, a.accumulate ? load(a.dsrc + i, part) + d : d, part);
-}
-
-static void relu_backward(const rk_relu_backward_args *args, int64_t begin, int64_t end) {
-  rk_relu_backward_args a = *args;
-  a.dst += begin, a.ddst += begin, a.dsrc += begin;
-  EACH(end - begin, relu_backward_at(a, j, part));
-}
-
-INLINE void copy_at(float *dst, const float *src, int32_t accumulate, int64_t part) {
-  vec x = load(src, part);
-  store(dst, accumulate ? load(dst, part) + x : x, part);
-}
-
-static void copy(const rk_copy_loop *loop) {
-  const rk_copy_loop a = *loop;
-  for (int64_t row = 0; row < a.rows; row++)
-    EACH(a.count, copy_at(a.dst + row * a.dst_step + j, a.src + row * a.src_step + j, a.accumulate, part));
-}
-
-static void scaled(int64_t count, float scale, const float *src, int32_t accumulate, float *dst) {
-  if (accumulate) EACH(count, add_to(dst + j, load(src + j, part) * scale, part));
-  else EACH(count, store(dst + j, load(src + j, part) * scale, part));
-}
-
-/* ---- Dropout ---- */
-
-typedef uint32_t word_vec __attribute__((ext_vector_type(WIDTH)));
 typedef uint64_t wide_vec __attribute__((ext_vector_type(WIDTH)));
 
 /* The halves of a 32 x 32 bit product. */
@@ -258,152 +163,6 @@ static void philox(uint64_t key, uint64_t first, uint64_t high, int64_t count, u
   int64_t i = 0;
   for (; i + WIDTH <= count; i += WIDTH) philox_block(key, first + (uint64_t)i, high, words + 4 * i);
   for (; i < count; i++) rk_philox(key, first + (uint64_t)i, high, words + 4 * i);
-}
-
-static void dropout(const rk_dropout_loop *loop) {
-  typedef uint32_t word_unaligned __attribute__((ext_vector_type(WIDTH), aligned(4)));
-  const rk_dropout_loop a = *loop;
-  int64_t i = 0;
-  for (; i + WIDTH <= a.count; i += WIDTH) {
-    const mask kept = *(const word_unaligned *)(a.words + i) <= a.limit;
-    const vec x = choose(kept, load(a.src + i, WIDTH) * a.scale, spread(0));
-    store(a.dst + i, a.accumulate ? load(a.dst + i, WIDTH) + x : x, WIDTH);
-  }
-  for (; i < a.count; i++) {
-    const float x = a.words[i] <= a.limit ? a.src[i] * a.scale : 0;
-    a.dst[i] = a.accumulate ? a.dst[i] + x : x;
-  }
-}
-
-/* ---- Windows ---- */
-
-INLINE void window_max_at(rk_window w, const float *src, float *dst, int64_t part) {
-  vec best = spread(-__builtin_inff());
-  for (int64_t y = 0; y < w.ny; y++)
-    for (int64_t x = 0; x < w.nx; x++) best = larger(load(src + y * w.step_y + x * w.step_x, part), best);
-  store(dst, best, part);
-}
-
-static void window_max(const rk_window *window, const float *src, float *dst) {
-  const rk_window w = *window;
-  EACH(w.count, window_max_at(w, src + j, dst + j, part));
-}
-
-INLINE void window_sum_at(rk_window w, const float *src, float scale, float *dst, int64_t part) {
-  vec total = spread(0);
-  for (int64_t y = 0; y < w.ny; y++) {
-    vec line = spread(0); /* large windows: sums of lines round less than one long sum */
-    for (int64_t x = 0; x < w.nx; x++) line += load(src + y * w.step_y + x * w.step_x, part);
-    total += line;
-  }
-  store(dst, total * scale, part);
-}
-
-static void window_sum(const rk_window *window, const float *src, float scale, float *dst) {
-  const rk_window w = *window;
-  EACH(w.count, window_sum_at(w, src + j, scale, dst + j, part));
-}
-
-INLINE void window_max_gradient_at(rk_window w, const float *src, const float *ddst, float *dsrc, int64_t first_y, int64_t last_y,
-                                   int64_t part) {
-  vec best = spread(-__builtin_inff());
-  mask where = {0}; /* number of the tap that holds it; the first tap where all are -inf */
-  int32_t tap = 0;
-  for (int64_t y = 0; y < w.ny; y++)
-    for (int64_t x = 0; x < w.nx; x++, tap++) {
-      vec value = load(src + y * w.step_y + x * w.step_x, part);
-      mask better = (value > best) | (value != value);
-      best = choose(better, value, best);
-      where = better ? (mask)tap : where;
-    }
-  vec d = load(ddst, part);
-  for (int64_t y = first_y; y < last_y; y++)
-    for (int64_t x = 0; x < w.nx; x++)
-      add_to(dsrc + y * w.step_y + x * w.step_x, choose(where == (mask)(int32_t)(y * w.nx + x), d, spread(0)), part);
-}
-
-static void window_max_gradient(const rk_window *window, const float *src, const float *ddst, float *dsrc, int64_t first_y,
-                                int64_t last_y) {
-  const rk_window w = *window;
-  EACH(w.count, window_max_gradient_at(w, src + j, ddst + j, dsrc + j, first_y, last_y, part));
-}
-
-INLINE void window_sum_gradient_at(rk_window w, vec d, float *dsrc, int64_t first_y, int64_t last_y, int64_t part) {
-  for (int64_t y = first_y; y < last_y; y++)
-    for (int64_t x = 0; x < w.nx; x++) add_to(dsrc + y * w.step_y + x * w.step_x, d, part);
-}
-
-static void window_sum_gradient(const rk_window *window, const float *ddst, float scale, float *dsrc, int64_t first_y, int64_t last_y) {
-  const rk_window w = *window;
-  EACH(w.count, window_sum_gradient_at(w, load(ddst + j, part) * scale, dsrc + j, first_y, last_y, part));
-}
-
-/* ---- Softmax ---- */
-
-/* exp(x) for x <= 88: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes' coefficients); below -87.3 it is 0. */
-INLINE vec exponential(vec x) {
-  const float LOG2E = 1.44269504f, LN2_HIGH = 0.693359375f, LN2_LOW = -2.12194440e-4f, LOWEST = -87.33f;
-  const float ROUNDER = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
-  vec bounded = choose(x < LOWEST, spread(LOWEST), x);
-  vec shifted = bounded * LOG2E + ROUNDER;
-  vec n = shifted - ROUNDER;
-  vec r = bounded - n * LN2_HIGH;
-  r = r - n * LN2_LOW;
-  vec p = spread(1.9875691500e-4f);
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  /* Casts between vectors keep the bits. */
-  mask exponent = ((mask)shifted - (mask)spread(ROUNDER)) << 23;
-  vec result = (vec)((mask)p + exponent);
-  return choose(x < LOWEST, spread(0), choose(x != x, x, result));
-}
-
-static float exponentials(int64_t c, const float *src, float shift, float *dst) {
-  vec total = spread(0);
-  int64_t j = 0;
-  for (; j + WIDTH <= c; j += WIDTH) {
-    vec e = exponential(load(src + j, WIDTH) - shift);
-    total += e;
-    if (dst != NULL) store(dst + j, e, WIDTH);
-  }
-  float rest = 0;
-  if (j < c) {
-    float lanes[WIDTH];
-    vec e = exponential(load_part(src + j, c - j) - shift);
-    *(vec_unaligned *)lanes = e;
-    for (int64_t i = 0; i < c - j; i++) rest += lanes[i];
-    if (dst != NULL) store_part(dst + j, e, c - j);
-  }
-  return add_lanes(total) + rest;
-}
-
-static float maximum(int64_t c, const float *src) {
-  float best = -__builtin_inff();
-  vec lanes = spread(best);
-  int64_t j = 0;
-  for (; j + WIDTH <= c; j += WIDTH) lanes = larger(load(src + j, WIDTH), lanes);
-  for (int i = 0; i < WIDTH; i++) best = lanes[i] > best || lanes[i] != lanes[i] ? lanes[i] : best;
-  for (; j < c; j++) best = src[j] > best || src[j] != src[j] ? src[j] : best;
-  return best;
-}
-
-static float dot(int64_t c, const float *a, const float *b) {
-  vec total = spread(0);
-  EACH(c, total += load(a + j, part) * load(b + j, part));
-  return add_lanes(total);
-}
-
-INLINE void softmax_gradient_at(const float *dst, const float *ddst, float dot, int32_t accumulate, float *dsrc, int64_t part) {
-  vec d = load(dst, part) * (load(ddst, part) - dot);
-  store(dsrc, accumulate ? load(dsrc, part) + d : d, part);
-}
-
-static void softmax_gradient(int64_t c, const float *dst, const float *ddst, float dot, int32_t accumulate, float *dsrc) {
-  EACH(c, softmax_gradient_at(dst + j, ddst + j, dot, accumulate, dsrc + j, part));
 }
 
 /* ---- Optimisers ---- */
@@ -450,29 +209,31 @@ static void adamw(const rk_adamw_args *args, const rk_parameter_range *range, in
   EACH(end - begin, adamw_at(a, f, begin + j, part));
 }
 
-const rk_loops LOOPS = {
-    .affine = affine,
-    .bytes = bytes,
-    .moments = moments,
-    .gradient_moments = gradient_moments,
-    .gradient_affine = gradient_affine,
-    .prelu = prelu,
-    .prelu_gradient = prelu_gradient,
-    .fold = fold,
-    .sum = sum,
-    .relu_backward = relu_backward,
-    .window_max = window_max,
-    .window_sum = window_sum,
-    .window_max_gradient = window_max_gradient,
-    .window_sum_gradient = window_sum_gradient,
-    .copy = copy,
-    .philox = philox,
-    .dropout = dropout,
-    .scaled = scaled,
-    .exponentials = exponentials,
-    .maximum = maximum,
-    .dot = dot,
-    .softmax_gradient = softmax_gradient,
-    .sgd = sgd,
-    .adamw = adamw,
-};
+/* ---- Maps ---- */
+
+#define TYPE RK_F32
+#define OF_TYPE(name) name##_f32
+#define load_map load_f32
+#define store_map store_f32
+#include "loops_maps.h"
+#undef TYPE
+#undef OF_TYPE
+#undef load_map
+#undef store_map
+
+#define TYPE RK_BF16
+#define OF_TYPE(name) name##_bf16
+#define load_map load_bf16
+#define store_map store_bf16
+#include "loops_maps.h"
+
+#define TABLE(type)                                                                                                                        \
+  {.affine = affine_##type, .bytes = bytes, .moments = moments_##type, .gradient_moments = gradient_moments_##type,                        \
+   .gradient_affine = gradient_affine_##type, .prelu = prelu_##type, .prelu_gradient = prelu_gradient_##type, .fold = fold,                \
+   .sum = sum_##type, .relu_backward = relu_backward_##type, .window_max = window_max_##type, .window_sum = window_sum_##type,             \
+   .window_max_gradient = window_max_gradient_##type, .window_sum_gradient = window_sum_gradient_##type, .copy = copy_##type,              \
+   .philox = philox, .dropout = dropout_##type, .scaled = scaled_##type, .widen = widen_##type, .narrow = narrow_##type,                   \
+   .exponentials = exponentials_##type, .maximum = maximum_##type, .dot = dot, .softmax_gradient = softmax_gradient_##type,                \
+   .sgd = sgd, .adamw = adamw}
+
+const rk_loops LOOPS[2] = {TABLE(f32), TABLE(bf16)};

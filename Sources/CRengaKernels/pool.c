@@ -49,27 +49,34 @@ static float average_factor(taps y, taps x, int32_t count_include_pad) {
 typedef struct pool_step {
   const rk_loops *loops;
   const rk_pool_shape *shape;
-  const float *src, *ddst; /* ddst: of the backward pass */
-  float *to;               /* dst or dsrc */
+  rk_type type;
+  const void *src, *ddst; /* ddst: of the backward pass */
+  void *to;               /* dst or dsrc */
   int32_t max, count_include_pad, accumulate;
 } pool_step;
 
 static void output_row(const pool_step *p, int64_t n, int64_t oy) {
   const rk_pool_shape *s = p->shape;
   const taps y = taps_in_y(s, oy);
-  float *dst = p->to + (n * s->oh + oy) * s->ow * s->c;
-  for (int64_t ox = 0; ox < s->ow; ox++, dst += s->c) {
+  const int64_t row = (n * s->oh + oy) * s->ow;
+  for (int64_t ox = 0; ox < s->ow; ox++) {
     const taps x = taps_in_x(s, ox);
     const rk_window window = window_of(s, y, x);
-    const float *src = p->src + ((n * s->h + y.position) * s->w + x.position) * s->c;
+    const void *src = rk_at(p->src, p->type, ((n * s->h + y.position) * s->w + x.position) * s->c);
+    void *dst = rk_to(p->to, p->type, (row + ox) * s->c);
     if (p->max) p->loops->window_max(&window, src, dst);
     else p->loops->window_sum(&window, src, average_factor(y, x, p->count_include_pad), dst);
   }
 }
 
 static void pool(const rk_pool_args *a, int32_t max, const rk_team *team) {
-  const pool_step step = {
-      .loops = rk_loops_of(a->isa), .shape = &a->shape, .src = a->src, .to = a->dst, .max = max, .count_include_pad = a->count_include_pad};
+  const pool_step step = {.loops = rk_loops_of(a->isa, a->type),
+                          .shape = &a->shape,
+                          .type = a->type,
+                          .src = a->src,
+                          .to = a->dst,
+                          .max = max,
+                          .count_include_pad = a->count_include_pad};
   int64_t begin, end;
   rk_share(a->shape.n * a->shape.oh, team, &begin, &end);
   for (int64_t row = begin; row < end; row++) output_row(&step, row / a->shape.oh, row % a->shape.oh);
@@ -96,13 +103,15 @@ static void gradient_row(const pool_step *p, int64_t n, int64_t oy, int64_t top,
   const int64_t count = y.last - y.first;
   const int64_t first = taps_below(top, y.position, s->dilation_h, count), last = taps_below(bottom, y.position, s->dilation_h, count);
   if (first >= last) return;
-  const float *ddst = p->ddst + (n * s->oh + oy) * s->ow * s->c;
-  for (int64_t ox = 0; ox < s->ow; ox++, ddst += s->c) {
+  const int64_t row = (n * s->oh + oy) * s->ow;
+  for (int64_t ox = 0; ox < s->ow; ox++) {
     const taps x = taps_in_x(s, ox);
     const rk_window window = window_of(s, y, x);
     const int64_t at = ((n * s->h + y.position) * s->w + x.position) * s->c;
-    if (p->max) p->loops->window_max_gradient(&window, p->src + at, ddst, p->to + at, first, last);
-    else p->loops->window_sum_gradient(&window, ddst, average_factor(y, x, p->count_include_pad), p->to + at, first, last);
+    const void *ddst = rk_at(p->ddst, p->type, (row + ox) * s->c);
+    void *dsrc = rk_to(p->to, p->type, at);
+    if (p->max) p->loops->window_max_gradient(&window, rk_at(p->src, p->type, at), ddst, dsrc, first, last);
+    else p->loops->window_sum_gradient(&window, ddst, average_factor(y, x, p->count_include_pad), dsrc, first, last);
   }
 }
 
@@ -110,8 +119,9 @@ static void gradient_row(const pool_step *p, int64_t n, int64_t oy, int64_t top,
  * threads' rows are looked at twice, and every sum has the same order on any team. */
 static void pool_backward(const rk_pool_backward_args *a, int32_t max, const rk_team *team) {
   const rk_pool_shape *s = &a->shape;
-  const pool_step step = {.loops = rk_loops_of(a->isa),
+  const pool_step step = {.loops = rk_loops_of(a->isa, a->type),
                           .shape = s,
+                          .type = a->type,
                           .src = a->src,
                           .ddst = a->ddst,
                           .to = a->dsrc,
@@ -121,7 +131,8 @@ static void pool_backward(const rk_pool_backward_args *a, int32_t max, const rk_
   rk_share(s->n * s->h, team, &begin, &end);
   while (begin < end) {
     const int64_t n = begin / s->h, top = begin % s->h, left = end - n * s->h, bottom = left < s->h ? left : s->h;
-    if (!a->accumulate) memset(a->dsrc + begin * s->w * s->c, 0, (size_t)((bottom - top) * s->w * s->c) * sizeof(float));
+    void *rows = rk_to(a->dsrc, a->type, begin * s->w * s->c);
+    if (!a->accumulate) memset(rows, 0, (size_t)rk_bytes_of(a->type, (bottom - top) * s->w * s->c));
     for (int64_t oy = 0; oy < s->oh; oy++) gradient_row(&step, n, oy, top, bottom);
     begin += bottom - top;
   }
@@ -145,30 +156,25 @@ void rk_global_average(const void *args, const rk_team *team) {
   const rk_global_average_args *a = args;
   RK_REFERENCE_STEP(global_average, a)
   enum { LINE = 32, BLOCK = 128 }; /* pixels summed at once; channels of one piece of work */
-  const rk_loops *loops = rk_loops_of(a->isa);
+  const rk_loops *loops = rk_loops_of(a->isa, a->type);
   const float scale = 1 / (float)a->pixels;
   const int64_t blocks = (a->c + BLOCK - 1) / BLOCK, lines = a->pixels / LINE, rest = a->pixels % LINE;
   int64_t begin, end;
   rk_share(a->n * blocks, team, &begin, &end);
   for (int64_t item = begin; item < end; item++) {
     const int64_t n = item / blocks, c = item % blocks * BLOCK, count = a->c - c < BLOCK ? a->c - c : BLOCK;
-    const float *src = a->src + n * a->pixels * a->c + c;
-    float *dst = a->dst + n * a->c + c, remainder[BLOCK];
-    const rk_window whole = {.count = count, .ny = lines, .nx = LINE, .step_y = LINE * a->c, .step_x = a->c};
-    const rk_window part = {.count = count, .ny = 1, .nx = rest, .step_x = a->c};
-    loops->window_sum(&whole, src, scale, dst);
-    loops->window_sum(&part, src + lines * LINE * a->c, scale, remainder);
-    loops->scaled(count, 1, remainder, 1, dst);
+    const rk_window window = {.count = count, .ny = lines, .nx = LINE, .step_y = LINE * a->c, .step_x = a->c, .rest = rest};
+    loops->window_sum(&window, rk_at(a->src, a->type, n * a->pixels * a->c + c), scale, rk_to(a->dst, a->type, n * a->c + c));
   }
 }
 
 void rk_global_average_backward(const void *args, const rk_team *team) {
   const rk_global_average_backward_args *a = args;
   RK_REFERENCE_STEP(global_average_backward, a)
-  const rk_loops *loops = rk_loops_of(a->isa);
+  const rk_loops *loops = rk_loops_of(a->isa, a->type);
   const float scale = 1 / (float)a->pixels;
   int64_t begin, end;
   rk_share(a->n * a->pixels, team, &begin, &end);
   for (int64_t row = begin; row < end; row++)
-    loops->scaled(a->c, scale, a->ddst + row / a->pixels * a->c, a->accumulate, a->dsrc + row * a->c);
+    loops->scaled(a->c, scale, rk_at(a->ddst, a->type, row / a->pixels * a->c), a->accumulate, rk_to(a->dsrc, a->type, row * a->c));
 }

@@ -5,23 +5,24 @@
 void rk_softmax(const void *args, const rk_team *team) {
   const rk_softmax_args *a = args;
   RK_REFERENCE_STEP(softmax, a)
-  const rk_loops *loops = rk_loops_of(a->isa);
+  const rk_loops *loops = rk_loops_of(a->isa, a->type), *floats = rk_loops_of(a->isa, RK_F32);
   int64_t begin, end;
   rk_share(a->rows, team, &begin, &end);
   for (int64_t at = begin * a->c; at < end * a->c; at += a->c) {
-    float total = loops->exponentials(a->c, a->src + at, loops->maximum(a->c, a->src + at), a->dst + at);
-    loops->scaled(a->c, 1 / total, a->dst + at, 0, a->dst + at);
+    const void *src = rk_at(a->src, a->type, at);
+    float total = loops->exponentials(a->c, src, loops->maximum(a->c, src), a->dst + at);
+    floats->scaled(a->c, 1 / total, a->dst + at, 0, a->dst + at);
   }
 }
 
 void rk_softmax_backward(const void *args, const rk_team *team) {
   const rk_softmax_backward_args *a = args;
   RK_REFERENCE_STEP(softmax_backward, a)
-  const rk_loops *loops = rk_loops_of(a->isa);
+  const rk_loops *loops = rk_loops_of(a->isa, a->type);
   int64_t begin, end;
   rk_share(a->rows, team, &begin, &end);
   for (int64_t at = begin * a->c; at < end * a->c; at += a->c) {
     float dot = loops->dot(a->c, a->dst + at, a->ddst + at);
-    loops->softmax_gradient(a->c, a->dst + at, a->ddst + at, dot, a->accumulate, a->dsrc + at);
+    loops->softmax_gradient(a->c, a->dst + at, a->ddst + at, dot, a->accumulate, rk_to(a->dsrc, a->type, at));
   }
 }

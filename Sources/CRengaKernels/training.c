@@ -28,7 +28,7 @@ static int is_first_largest(const float *logits, int64_t label, float largest) {
 
 /* Adds a valid row to `result` and writes its gradient, 1 / valid of softmax - target. */
 static void cross_entropy_row(const rk_cross_entropy_args *a, int64_t row, double valid, piece_result *result) {
-  const rk_loops *loops = rk_loops_of(a->isa);
+  const rk_loops *loops = rk_loops_of(a->isa, RK_F32);
   const float *logits = a->logits + row * a->c;
   float *dlogits = a->dlogits == NULL ? NULL : a->dlogits + row * a->c;
   const int64_t label = a->labels[row];
@@ -78,7 +78,7 @@ void rk_sgd(const void *args, const rk_team *team) {
   for (const rk_parameter_range *range = a->ranges; range < a->ranges + a->range_count; range++) {
     int64_t begin, end;
     rk_share_floats(range->end - range->begin, team, &begin, &end);
-    if (begin < end && range->rate_scale != 0) rk_loops_of(a->isa)->sgd(a, range, range->begin + begin, range->begin + end);
+    if (begin < end && range->rate_scale != 0) rk_loops_of(a->isa, RK_F32)->sgd(a, range, range->begin + begin, range->begin + end);
   }
 }
 
@@ -88,7 +88,7 @@ void rk_adamw(const void *args, const rk_team *team) {
   for (const rk_parameter_range *range = a->ranges; range < a->ranges + a->range_count; range++) {
     int64_t begin, end;
     rk_share_floats(range->end - range->begin, team, &begin, &end);
-    if (begin < end && range->rate_scale != 0) rk_loops_of(a->isa)->adamw(a, range, range->begin + begin, range->begin + end);
+    if (begin < end && range->rate_scale != 0) rk_loops_of(a->isa, RK_F32)->adamw(a, range, range->begin + begin, range->begin + end);
   }
 }
 

@@ -69,7 +69,7 @@ static void add_products(const rk_winograd *winograd, const float *lines, const 
 /* The bias gradient of output rows [begin, end) of all images. */
 static void add_bias(const rk_conv_backward_weight_args *args, const rk_winograd *winograd, int64_t begin, int64_t end, float *dbias) {
   int64_t pixels = winograd->at.out_w, k = winograd->at.k;
-  for (int64_t row = begin; row < end; row++) winograd->kernels->column_sum(args->ddst + row * pixels * k, pixels, k, k, dbias);
+  for (int64_t row = begin; row < end; row++) winograd->kernels->column_sum((const float *)args->ddst + row * pixels * k, pixels, k, k, dbias);
 }
 
 static void run_piece(const rk_conv_backward_weight_args *args, const rk_winograd *winograd, int64_t piece, float *lines) {

@@ -103,7 +103,8 @@ final class BatchMaker {
                     pad: Int64(options.augmentation.pad), top: Int64(draw.top), left: Int64(draw.left),
                     flip: draw.isFlipped ? 1 : 0, element: dataset.element.kernelCode,
                     layout: dataset.layout.kernelCode,
-                    src: images.baseAddress.map { $0 + image * dataset.imageBytes }, mean: mean, scale: scale, dst: dst)
+                    src: images.baseAddress.map { $0 + image * dataset.imageBytes }, mean: mean, scale: scale,
+                    type: RK_F32, dst: dst)
                 rk_augment_image(&arguments)
             }
         }

@@ -8,7 +8,7 @@ extension Dataset {
         withImages { images in
             var arguments = rk_image_import_args(
                 n: Int64(shape.n), h: Int64(shape.h), w: Int64(shape.w), c: Int64(shape.c), src: images.baseAddress,
-                element: element.kernelCode, layout: layout.kernelCode, mean: nil, scale: nil, dst: dst)
+                element: element.kernelCode, layout: layout.kernelCode, mean: nil, scale: nil, type: RK_F32, dst: dst)
             // A team of one: the calling thread.
             var alone = rk_team(tid: 0, nth: 1, barrier: nil)
             rk_image_import(&arguments, &alone)

@@ -36,10 +36,10 @@ extension Emitter {
         var args = rk_relu_backward_args()
         args.isa = isa
         args.count = Int64(shape(value).count)
-        args.dst = UnsafePointer(pointer(made))
-        args.ddst = UnsafePointer(pointer(gradient))
+        args.dst = UnsafeRawPointer(pointer(made))
+        args.ddst = UnsafeRawPointer(pointer(gradient))
         args.scale = scale
-        args.dsrc = pointer(gradient)
+        args.dsrc = UnsafeMutableRawPointer(pointer(gradient))
         try add(rk_relu_backward, args, "backward relu")
     }
 

@@ -43,9 +43,8 @@ extension Emitter {
         var shape = shape
         for wish in wishes {
             var plan = rk_conv_plan()
-            guard rk_conv_plan_init(&plan, &shape, pass, wish, isa, Int32(clamping: settings.threads)) == 0 else {
-                continue
-            }
+            guard rk_conv_plan_init(&plan, &shape, pass, RK_F32, wish, isa, Int32(clamping: settings.threads)) == 0
+            else { continue }
             weights.algorithms[key] = plan.algorithm
             return plan
         }

@@ -263,10 +263,10 @@ package final class Emitter {
         args.terms = Int32(terms.count)
         args.scale = scale
         args.relu = relu ? 1 : 0
-        args.dst = dst
+        args.dst = UnsafeMutableRawPointer(dst)
         withUnsafeMutableBytes(of: &args.src) { raw in
-            let slots = raw.bindMemory(to: UnsafePointer<Float>?.self)
-            for (index, term) in terms.enumerated() where index < slots.count { slots[index] = UnsafePointer(term) }
+            let slots = raw.bindMemory(to: UnsafeRawPointer?.self)
+            for (index, term) in terms.enumerated() where index < slots.count { slots[index] = UnsafeRawPointer(term) }
         }
         return args
     }

@@ -67,7 +67,7 @@ extension Trainer {
         arguments.src = images.data
         arguments.element = rk_element(rawValue: UInt32(images.element.rawValue))
         arguments.layout = rk_layout(rawValue: UInt32(images.layout.rawValue))
-        arguments.dst = plan.src
+        arguments.dst = UnsafeMutableRawPointer(plan.src)
         normalization.mean.withUnsafeBufferPointer { mean in
             normalization.scale.withUnsafeBufferPointer { scale in
                 (arguments.mean, arguments.scale) = (mean.baseAddress, scale.baseAddress)

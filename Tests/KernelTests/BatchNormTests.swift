@@ -55,13 +55,13 @@ struct BatchNormCase {
         let scratch = Floats(count: rk_batch_norm_scratch(Int64(rows), Int64(c)), repeating: .nan)
         var arguments = rk_batch_norm_train_args()
         (arguments.isa, arguments.rows, arguments.c) = (isa, Int64(rows), Int64(c))
-        arguments.src = x.readable
+        arguments.src = x.map
         if affine { (arguments.gamma, arguments.beta) = (g.readable, b.readable) }
-        if add { arguments.add = r.readable }
+        if add { arguments.add = r.map }
         (arguments.mean, arguments.rstd) = (mean.pointer, rstd.pointer)
         (arguments.running_mean, arguments.running_var) = (runningMean.pointer, runningVar.pointer)
         (arguments.epsilon, arguments.momentum, arguments.relu) = (epsilon, 0.1, relu ? 1 : 0)
-        (arguments.dst, arguments.scratch) = (dst.pointer, scratch.pointer)
+        (arguments.dst, arguments.scratch) = (dst.mutableMap, scratch.pointer)
         runStep(rk_batch_norm_train, arguments, threads: threads)
         assertIntact([x, g, b, r, dst, mean, rstd, runningMean, runningVar, scratch], "\(self)")
         return Forward(
@@ -77,17 +77,17 @@ struct BatchNormCase {
         let scratch = Floats(count: rk_batch_norm_scratch(Int64(rows), Int64(c)), repeating: .nan)
         var train = rk_batch_norm_train_args()
         (train.isa, train.rows, train.c) = (isa, Int64(rows), Int64(c))
-        (train.src, train.gamma, train.beta) = (x.readable, g.readable, b.readable)
-        if add { train.add = r.readable }
+        (train.src, train.gamma, train.beta) = (x.map, g.readable, b.readable)
+        if add { train.add = r.map }
         (train.mean, train.rstd, train.scale_shift) = (mean.pointer, rstd.pointer, kept.pointer)
         (train.epsilon, train.momentum, train.relu) = (epsilon, 0.1, relu ? 1 : 0)
-        (train.dst, train.scratch) = (dst.pointer, scratch.pointer)
+        (train.dst, train.scratch) = (dst.mutableMap, scratch.pointer)
         runStep(rk_batch_norm_train, train, threads: threads)
         var affine = rk_scale_shift_args()
         (affine.isa, affine.rows, affine.c) = (isa, Int64(rows), Int64(c))
-        (affine.src, affine.center) = (x.readable, mean.readable)
+        (affine.src, affine.center) = (x.map, mean.readable)
         (affine.scale, affine.shift) = (kept.readable, kept.readable + c)
-        (affine.add, affine.relu, affine.dst) = (train.add, train.relu, again.pointer)
+        (affine.add, affine.relu, affine.dst) = (train.add, train.relu, again.mutableMap)
         runStep(rk_scale_shift, affine, threads: threads)
         assertIntact([x, g, b, r, dst, again, mean, rstd, kept, scratch], "\(self)")
         return (dst.values, again.values)
@@ -112,14 +112,14 @@ struct BatchNormCase {
         let scratch = Floats(count: rk_batch_norm_scratch(Int64(rows), Int64(c)), repeating: .nan)
         var arguments = rk_batch_norm_backward_args()
         (arguments.isa, arguments.rows, arguments.c) = (isa, Int64(rows), Int64(c))
-        (arguments.src, arguments.ddst) = (x.readable, d.readable)
-        if relu { arguments.dst = y.readable }
+        (arguments.src, arguments.ddst) = (x.map, d.map)
+        if relu { arguments.dst = y.map }
         if affine { arguments.gamma = g.readable }
         (arguments.mean, arguments.rstd) = (mean.readable, rstd.readable)
         (arguments.relu, arguments.frozen_stats) = (relu ? 1 : 0, frozen ? 1 : 0)
         (arguments.accumulate_dsrc, arguments.accumulate_dadd) = (accumulate ? 1 : 0, accumulate ? 1 : 0)
-        if wanted.dsrc { arguments.dsrc = dsrc.pointer }
-        if add { arguments.dadd = dadd.pointer }
+        if wanted.dsrc { arguments.dsrc = dsrc.mutableMap }
+        if add { arguments.dadd = dadd.mutableMap }
         if wanted.affine { (arguments.dgamma, arguments.dbeta) = (dgamma.pointer, dbeta.pointer) }
         arguments.scratch = scratch.pointer
         runStep(rk_batch_norm_backward, arguments, threads: threads)
@@ -145,9 +145,9 @@ struct BatchNormCase {
         runStep(rk_batch_norm_prepare, prepare, threads: threads)
         var arguments = rk_scale_shift_args()
         (arguments.isa, arguments.rows, arguments.c) = (isa, Int64(rows), Int64(c))
-        (arguments.src, arguments.scale, arguments.shift) = (x.readable, scale.readable, shift.readable)
-        if add { arguments.add = r.readable }
-        (arguments.relu, arguments.dst) = (relu ? 1 : 0, dst.pointer)
+        (arguments.src, arguments.scale, arguments.shift) = (x.map, scale.readable, shift.readable)
+        if add { arguments.add = r.map }
+        (arguments.relu, arguments.dst) = (relu ? 1 : 0, dst.mutableMap)
         runStep(rk_scale_shift, arguments, threads: threads)
         assertIntact([x, g, b, r, m, v, scale, shift, rstd, dst], "\(self)")
         return Forward(dst: dst.values, mean: mean, rstd: rstd.values, running: [])

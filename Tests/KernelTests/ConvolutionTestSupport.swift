@@ -42,7 +42,7 @@ extension rk_conv_shape {
     func plan(_ pass: rk_conv_pass, _ algorithm: rk_conv_algorithm, _ isa: rk_isa, threads: Int32 = 2) -> rk_conv_plan?
     {
         var plan = rk_conv_plan()
-        let result = withUnsafePointer(to: self) { rk_conv_plan_init(&plan, $0, pass, algorithm, isa, threads) }
+        let result = withUnsafePointer(to: self) { rk_conv_plan_init(&plan, $0, pass, RK_F32, algorithm, isa, threads) }
         return result == 0 ? plan : nil
     }
 }

@@ -20,10 +20,10 @@ final class ElementwiseTests: XCTestCase {
         var arguments = rk_sum_args()
         (arguments.isa, arguments.count, arguments.terms) = (isa, Int64(terms[0].count), Int32(terms.count))
         withUnsafeMutableBytes(of: &arguments.src) { raw in
-            let pointers = raw.bindMemory(to: UnsafePointer<Float>?.self)
-            for (i, buffer) in buffers.enumerated() { pointers[i] = buffer.readable }
+            let pointers = raw.bindMemory(to: UnsafeRawPointer?.self)
+            for (i, buffer) in buffers.enumerated() { pointers[i] = buffer.map }
         }
-        (arguments.scale, arguments.relu, arguments.dst) = (scale, relu ? 1 : 0, dst.pointer)
+        (arguments.scale, arguments.relu, arguments.dst) = (scale, relu ? 1 : 0, dst.mutableMap)
         runStep(rk_sum, arguments, threads: threads)
         assertIntact(buffers + [dst], "sum of \(terms.count)")
         return dst.values
@@ -79,7 +79,7 @@ final class ElementwiseTests: XCTestCase {
                     runStep(
                         rk_relu_backward,
                         rk_relu_backward_args(
-                            isa: isa, count: Int64(count), dst: y.readable, ddst: d.readable, scale: 0.5,
+                            isa: isa, type: RK_F32, count: Int64(count), dst: y.readable, ddst: d.readable, scale: 0.5,
                             accumulate: accumulate ? 1 : 0, dsrc: dx.pointer), threads: threads)
                     assertIntact([y, d, dx])
                     return dx.values
@@ -97,7 +97,8 @@ final class ElementwiseTests: XCTestCase {
         let (x, s, y) = (Floats(src), Floats(slope), Floats(count: src.count, repeating: .nan))
         let rows = Int64(src.count / slope.count)
         let arguments = rk_prelu_args(
-            isa: isa, rows: rows, c: Int64(slope.count), src: x.readable, slope: s.readable, dst: y.pointer)
+            isa: isa, type: RK_F32, rows: rows, c: Int64(slope.count), src: x.readable, slope: s.readable,
+            dst: y.pointer)
         runStep(rk_prelu, arguments, threads: threads)
         assertIntact([x, s, y])
         return y.values
@@ -112,8 +113,8 @@ final class ElementwiseTests: XCTestCase {
         let (dx, ds) = (Floats(ddst), Floats(count: slope.count, repeating: .nan))
         let scratch = Floats(count: rk_batch_norm_scratch(rows, Int64(slope.count)), repeating: .nan)
         let arguments = rk_prelu_backward_args(
-            isa: isa, rows: rows, c: Int64(slope.count), src: x.readable, slope: s.readable, ddst: d.readable,
-            accumulate: accumulate ? 1 : 0, dsrc: wanted.dsrc ? dx.pointer : nil,
+            isa: isa, type: RK_F32, rows: rows, c: Int64(slope.count), src: x.readable, ddst: d.readable,
+            slope: s.readable, accumulate: accumulate ? 1 : 0, dsrc: wanted.dsrc ? dx.pointer : nil,
             dslope: wanted.dslope ? ds.pointer : nil,
             scratch: scratch.pointer)
         runStep(rk_prelu_backward, arguments, threads: threads)
@@ -175,7 +176,7 @@ final class ElementwiseTests: XCTestCase {
                     runStep(
                         rk_channel_copy,
                         rk_channel_copy_args(
-                            isa: isa, rows: Int64(rows), count: Int64(count), src_c: Int64(sourceC),
+                            isa: isa, type: RK_F32, rows: Int64(rows), count: Int64(count), src_c: Int64(sourceC),
                             src_offset: Int64(sourceOffset), dst_c: Int64(c), dst_offset: Int64(offset),
                             src: x.readable,
                             accumulate: accumulate ? 1 : 0, zero_rest: zeroRest ? 1 : 0, dst: y.pointer),
@@ -205,8 +206,8 @@ final class ElementwiseTests: XCTestCase {
         let (x, y) = (Floats(src), Floats(before ?? [Float](repeating: .nan, count: src.count)))
         let (k, t) = (Guarded<UInt64>([key]), Guarded<UInt64>([counter]))
         let arguments = rk_dropout_args(
-            count: Int64(src.count), rate: rate, key: k.readable, counter: t.readable, stream: stream, src: x.readable,
-            accumulate: before == nil ? 0 : 1, dst: y.pointer)
+            type: RK_F32, count: Int64(src.count), rate: rate, key: k.readable, counter: t.readable, stream: stream,
+            src: x.readable, accumulate: before == nil ? 0 : 1, dst: y.pointer)
         runStep(rk_dropout, arguments, threads: threads)
         assertIntact([x, y])
         assertIntact([k, t])

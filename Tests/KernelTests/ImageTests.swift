@@ -49,7 +49,7 @@ final class ImageTests: XCTestCase {
                                 src: element == RK_ELEMENT_U8
                                     ? UnsafeRawPointer(b.pointer) : UnsafeRawPointer(f.pointer),
                                 element: element, layout: layout, mean: normalised ? m.readable : nil,
-                                scale: normalised ? s.readable : nil, dst: dst.pointer)
+                                scale: normalised ? s.readable : nil, type: RK_F32, dst: dst.pointer)
                             runStep(rk_image_import, arguments, threads: threads)
                             assertClose(dst.values, expected, 1e-6, "\(shape) layout \(layout) element \(element)")
                             assertIntact([f, m, s, dst])
@@ -74,8 +74,8 @@ final class ImageTests: XCTestCase {
                 for threads in teamSizes {
                     let (x, y) = (Floats(src), Floats(count: count, repeating: .nan))
                     let arguments = rk_image_export_args(
-                        n: Int64(shape.0), h: Int64(shape.1), w: Int64(shape.2), c: Int64(shape.3), src: x.readable,
-                        layout: layout, dst: y.pointer)
+                        n: Int64(shape.0), h: Int64(shape.1), w: Int64(shape.2), c: Int64(shape.3), type: RK_F32,
+                        src: x.readable, layout: layout, dst: y.pointer)
                     runStep(rk_image_export, arguments, threads: threads)
                     assertSameBits(y.values, expected, "\(shape) layout \(layout)")
                     assertIntact([x, y])
@@ -106,7 +106,7 @@ final class ImageTests: XCTestCase {
                             h: Int64(h), w: Int64(w), c: Int64(c), pad: Int64(pad), top: Int64(top), left: Int64(left),
                             flip: flip ? 1 : 0, element: RK_ELEMENT_U8, layout: layout, src: b.pointer,
                             mean: m.readable,
-                            scale: s.readable, dst: dst.pointer)
+                            scale: s.readable, type: RK_F32, dst: dst.pointer)
                         rk_augment_image(&image)
                         assertClose(
                             dst.values, expected, 1e-6, "\(h)x\(w)x\(c) pad \(pad) top \(top) left \(left) flip \(flip)"

@@ -88,6 +88,10 @@ final class Guarded<Element: BitwiseCopyable> {
     /// For an argument that reads only.
     var readable: UnsafePointer<Element> { UnsafePointer(pointer) }
 
+    /// The same for arguments that take maps of any element type.
+    var map: UnsafeRawPointer { UnsafeRawPointer(pointer) }
+    var mutableMap: UnsafeMutableRawPointer { UnsafeMutableRawPointer(pointer) }
+
     var isIntact: Bool {
         let bytes = UnsafeRawBufferPointer(start: block, count: total)
         let end = front + count * MemoryLayout<Element>.stride

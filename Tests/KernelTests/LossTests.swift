@@ -15,7 +15,8 @@ final class LossTests: XCTestCase {
         let y = inPlace ? x : Floats(count: src.count, repeating: .nan)
         let rows = Int64(src.count / c)
         runStep(
-            rk_softmax, rk_softmax_args(isa: isa, rows: rows, c: Int64(c), src: x.readable, dst: y.pointer),
+            rk_softmax,
+            rk_softmax_args(isa: isa, type: RK_F32, rows: rows, c: Int64(c), src: x.readable, dst: y.pointer),
             threads: threads)
         assertIntact([x, y])
         return y.values
@@ -26,7 +27,7 @@ final class LossTests: XCTestCase {
     ) -> [Float] {
         let (y, d, dx) = (Floats(dst), Floats(ddst), Floats(before ?? ddst))
         let arguments = rk_softmax_backward_args(
-            isa: isa, rows: Int64(dst.count / c), c: Int64(c), dst: y.readable, ddst: d.readable,
+            isa: isa, type: RK_F32, rows: Int64(dst.count / c), c: Int64(c), dst: y.readable, ddst: d.readable,
             accumulate: before == nil ? 0 : 1, dsrc: dx.pointer)
         runStep(rk_softmax_backward, arguments, threads: threads)
         assertIntact([y, d, dx])

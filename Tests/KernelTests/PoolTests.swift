@@ -43,7 +43,8 @@ private struct PoolCase: CustomStringConvertible {
     func forward(_ isa: rk_isa, max: Bool, threads: Int32 = 1) -> [Float] {
         let (x, y) = (Floats(src), Floats(count: ddst.count, repeating: .nan))
         let arguments = rk_pool_args(
-            isa: isa, shape: shape, count_include_pad: countIncludePad ? 1 : 0, src: x.readable, dst: y.pointer)
+            isa: isa, type: RK_F32, shape: shape, count_include_pad: countIncludePad ? 1 : 0, src: x.readable,
+            dst: y.pointer)
         runStep(max ? rk_max_pool : rk_average_pool, arguments, threads: threads)
         assertIntact([x, y], description)
         return y.values
@@ -52,8 +53,8 @@ private struct PoolCase: CustomStringConvertible {
     func backward(_ isa: rk_isa, max: Bool, threads: Int32 = 1) -> [Float] {
         let (x, d, dx) = (Floats(src), Floats(ddst), Floats(before))
         let arguments = rk_pool_backward_args(
-            isa: isa, shape: shape, count_include_pad: countIncludePad ? 1 : 0, accumulate: accumulate ? 1 : 0,
-            src: max ? x.readable : nil, ddst: d.readable, dsrc: dx.pointer)
+            isa: isa, type: RK_F32, shape: shape, count_include_pad: countIncludePad ? 1 : 0,
+            accumulate: accumulate ? 1 : 0, src: max ? x.readable : nil, ddst: d.readable, dsrc: dx.pointer)
         runStep(max ? rk_max_pool_backward : rk_average_pool_backward, arguments, threads: threads)
         assertIntact([x, d, dx], description)
         return dx.values
@@ -199,7 +200,8 @@ final class PoolTests: XCTestCase {
                 runStep(
                     rk_global_average,
                     rk_global_average_args(
-                        isa: isa, n: Int64(n), pixels: Int64(h * w), c: Int64(c), src: x.readable, dst: y.pointer),
+                        isa: isa, type: RK_F32, n: Int64(n), pixels: Int64(h * w), c: Int64(c), src: x.readable,
+                        dst: y.pointer),
                     threads: threads)
                 assertClose(y.values, twin, 1e-6, "\(name) \(one)")
                 for accumulate in [false, true] {
@@ -207,7 +209,7 @@ final class PoolTests: XCTestCase {
                     runStep(
                         rk_global_average_backward,
                         rk_global_average_backward_args(
-                            isa: isa, n: Int64(n), pixels: Int64(h * w), c: Int64(c), ddst: d.readable,
+                            isa: isa, type: RK_F32, n: Int64(n), pixels: Int64(h * w), c: Int64(c), ddst: d.readable,
                             accumulate: accumulate ? 1 : 0, dsrc: dx.pointer),
                         threads: threads)
                     backward.accumulate = accumulate
@@ -219,7 +221,7 @@ final class PoolTests: XCTestCase {
             runStep(
                 rk_global_average,
                 rk_global_average_args(
-                    isa: RK_ISA_REFERENCE, n: Int64(n), pixels: Int64(h * w), c: Int64(c),
+                    isa: RK_ISA_REFERENCE, type: RK_F32, n: Int64(n), pixels: Int64(h * w), c: Int64(c),
                     src: x.readable,
                     dst: reference.pointer))
             assertClose(reference.values, twin, 1e-6, "twin \(one)")

@@ -57,7 +57,7 @@ struct GradientCheck {
         var args = rk_dropout_args()
         (args.count, args.rate, args.stream) = (Int64(count), Float(rate), stream)
         (args.key, args.counter) = (UnsafePointer(try program.keep(99)), UnsafePointer(try program.keep(5)))
-        (args.src, args.dst) = (UnsafePointer(buffer.floats), buffer.floats)
+        (args.src, args.dst) = (UnsafeRawPointer(buffer.floats), UnsafeMutableRawPointer(buffer.floats))
         try program.add("mask", rk_dropout, args)
         program.run(threads: 1)
         return (0..<count).map { buffer.floats[$0] == 0 ? 0 : 1 / (1 - Double(Float(rate))) }

@@ -8,7 +8,7 @@ final class ProgramTests: XCTestCase {
     private func sum(_ a: UnsafeMutablePointer<Float>, _ b: UnsafeMutablePointer<Float>, _ count: Int) -> rk_sum_args {
         var args = rk_sum_args()
         (args.isa, args.count, args.terms, args.scale) = (RK_ISA_REFERENCE, Int64(count), 2, 1)
-        (args.src.0, args.src.1, args.dst) = (UnsafePointer(a), UnsafePointer(b), a)
+        (args.src.0, args.src.1, args.dst) = (UnsafeRawPointer(a), UnsafeRawPointer(b), UnsafeMutableRawPointer(a))
         return args
     }
 

@@ -1,4 +1,4 @@
-/* rk_convolution.h: f32 convolution (and the matrix product, its 1x1 case), forward and both backward passes.
+/* rk_convolution.h: convolution (and the matrix product, its 1x1 case), forward and both backward passes.
  * Not here: the choice of what to fuse (the plan's business) and any allocation: callers ask for sizes and bring buffers.
  *
  * Letters: N images, H x W source map, C source channels, K output channels, R x S filter, OH x OW output map, G groups.
@@ -39,16 +39,17 @@ typedef struct rk_conv_plan {
   rk_conv_pass pass;
   rk_conv_algorithm algorithm;
   rk_isa isa;
+  rk_type type; /* of the maps that the pass reads and writes */
   int32_t threads;
   size_t packed_floats;  /* size of the packed weights (0: this pass needs none, pass weight itself) */
   size_t scratch_floats; /* size of the scratch buffer that a run needs; contents never outlive the run */
   int64_t block[8];      /* the algorithm's own block sizes */
 } rk_conv_plan;
 
-/* Fills `plan`. algorithm: RK_CONV_AUTO picks the first of the ordered list that applies; any other is forced.
- * Returns 0; or -1 where the algorithm does not apply to this shape, pass or isa, or a size overflows. */
-int rk_conv_plan_init(rk_conv_plan *plan, const rk_conv_shape *shape, rk_conv_pass pass, rk_conv_algorithm algorithm, rk_isa isa,
-                      int32_t threads);
+/* Fills `plan`. type: of all maps of the pass (src, dst, add and their gradients). algorithm: RK_CONV_AUTO picks the first of the ordered list that applies; any other is forced.
+ * Returns 0; or -1 where the algorithm does not apply to this shape, pass, type or isa, or a size overflows. */
+int rk_conv_plan_init(rk_conv_plan *plan, const rk_conv_shape *shape, rk_conv_pass pass, rk_type type, rk_conv_algorithm algorithm,
+                      rk_isa isa, int32_t threads);
 const char *rk_conv_algorithm_name(rk_conv_algorithm algorithm);
 
 /* Packs weight [R,S,C/G,K] for a forward or backward-data plan: packed[plan->packed_floats]. */
@@ -64,13 +65,13 @@ typedef enum rk_activation { RK_ACTIVATION_NONE = 0, RK_ACTIVATION_RELU = 1, RK_
 /* dst = activation(conv(src, weight) + bias + add). */
 typedef struct rk_conv_forward_args {
   const rk_conv_plan *plan;
-  const float *src;    /* [N,H,W,C] */
+  const void *src;     /* [N,H,W,C] */
   const float *packed; /* packed weights, or weight itself where packed_floats = 0 */
   const float *bias;   /* [K] or NULL */
-  const float *add;    /* [N,OH,OW,K] or NULL; may be dst itself */
+  const void *add;     /* [N,OH,OW,K] or NULL; may be dst itself */
   const float *slope;  /* [K], for RK_ACTIVATION_PRELU only */
   rk_activation activation;
-  float *dst;     /* [N,OH,OW,K]; must not overlap src */
+  void *dst;      /* [N,OH,OW,K]; must not overlap src */
   float *scratch; /* plan->scratch_floats */
 } rk_conv_forward_args;
 void rk_conv_forward(const void *args, const rk_team *team);
@@ -78,10 +79,10 @@ void rk_conv_forward(const void *args, const rk_team *team);
 /* dsrc = conv^T(ddst, weight) + add. */
 typedef struct rk_conv_backward_data_args {
   const rk_conv_plan *plan;
-  const float *ddst;   /* [N,OH,OW,K] */
+  const void *ddst;    /* [N,OH,OW,K] */
   const float *packed; /* packed for this plan */
-  const float *add;    /* [N,H,W,C] or NULL; may be dsrc itself (accumulation) */
-  float *dsrc;         /* [N,H,W,C] */
+  const void *add;     /* [N,H,W,C] or NULL; may be dsrc itself (accumulation) */
+  void *dsrc;          /* [N,H,W,C] */
   float *scratch;
 } rk_conv_backward_data_args;
 void rk_conv_backward_data(const void *args, const rk_team *team);
@@ -89,10 +90,10 @@ void rk_conv_backward_data(const void *args, const rk_team *team);
 /* dweight = the gradient of the weights, dbias = the sum of ddst over N, OH, OW: both overwritten. Same bits for any team size. */
 typedef struct rk_conv_backward_weight_args {
   const rk_conv_plan *plan;
-  const float *src;  /* [N,H,W,C] */
-  const float *ddst; /* [N,OH,OW,K] */
-  float *dweight;    /* [R,S,C/G,K] */
-  float *dbias;      /* [K] or NULL */
+  const void *src;  /* [N,H,W,C] */
+  const void *ddst; /* [N,OH,OW,K] */
+  float *dweight;   /* [R,S,C/G,K] */
+  float *dbias;     /* [K] or NULL */
   float *scratch;
 } rk_conv_backward_weight_args;
 void rk_conv_backward_weight(const void *args, const rk_team *team);

@@ -11,21 +11,23 @@ extern "C" {
 typedef enum rk_element { RK_ELEMENT_F32 = 0, RK_ELEMENT_U8 = 1 } rk_element;
 typedef enum rk_layout { RK_LAYOUT_NHWC = 0, RK_LAYOUT_NCHW = 1 } rk_layout;
 
-/* dst [N,H,W,C] f32 = (src - mean[c]) * scale[c]; src f32 or u8 in either layout. */
+/* dst [N,H,W,C] = (src - mean[c]) * scale[c]; src f32 or u8 in either layout. */
 typedef struct rk_image_import_args {
   int64_t n, h, w, c;
   const void *src;
   rk_element element;
   rk_layout layout;
   const float *mean, *scale; /* [C] or NULL: 0, 1 */
-  float *dst;
+  rk_type type;              /* of dst */
+  void *dst;
 } rk_image_import_args;
 void rk_image_import(const void *args, const rk_team *team);
 
-/* dst in `layout` = src [N,H,W,C]. */
+/* dst in `layout`, f32 = src [N,H,W,C]. */
 typedef struct rk_image_export_args {
   int64_t n, h, w, c;
-  const float *src;
+  rk_type type; /* of src */
+  const void *src;
   rk_layout layout;
   float *dst;
 } rk_image_export_args;
@@ -40,7 +42,8 @@ typedef struct rk_augment {
   rk_layout layout;
   const void *src;
   const float *mean, *scale; /* [C] or NULL */
-  float *dst;
+  rk_type type;              /* of dst */
+  void *dst;
 } rk_augment;
 void rk_augment_image(const rk_augment *image);
 

@@ -1,7 +1,8 @@
-/* rk_operators.h: every f32 operator but convolution, forward and backward, as steps of a program.
+/* rk_operators.h: every operator but convolution, forward and backward, as steps of a program.
  * Not here: convolution (rk_convolution.h), loss and optimisers (rk_training.h), images and data (rk_image.h).
  *
  * Maps are [N,H,W,C] with C fastest; `rows` = N H W counts pixels. `isa` picks the kernel table (the reference twin included).
+ * `type` is the element type of all maps of a step (f32 where it is left 0); the arithmetic is in f32 either way.
  * `accumulate` non-zero adds to the destination gradient instead of overwriting it. Unless said otherwise, in-place (src == dst) is fine,
  * any other overlap is not. All results are the same bits for any team size; those of two sets differ by rounding.
  * A ReLU lets NaN through. */
@@ -19,15 +20,17 @@ extern "C" {
  * running = (1 - momentum) running + momentum statistic, the variance unbiased (rows / (rows - 1)) there, biased in rstd; as PyTorch. */
 typedef struct rk_batch_norm_train_args {
   rk_isa isa;
+  rk_type type;
   int64_t rows, c;
-  const float *src, *gamma, *beta;   /* gamma, beta [C]; NULL = 1, 0 */
-  const float *add;                  /* [rows,C] or NULL: a residual joined before the activation */
+  const void *src;
+  const float *gamma, *beta;         /* [C]; NULL = 1, 0 */
+  const void *add;                   /* [rows,C] or NULL: a residual joined before the activation */
   float *mean, *rstd;                /* [C], written: kept for backward */
   float *scale_shift;                /* [2,C], written where not NULL: rk_scale_shift makes dst again from src by center = mean and these */
   float *running_mean, *running_var; /* [C], updated in place; NULL = leave */
   float epsilon, momentum;
   int32_t relu;
-  float *dst;
+  void *dst;
   float *scratch; /* rk_batch_norm_scratch(rows, c) floats */
 } rk_batch_norm_train_args;
 /* Also of the backward passes of batch norm and PReLU. About 3/16 of the map's floats at most, and no less than 3 C. */
@@ -38,11 +41,13 @@ void rk_batch_norm_train(const void *args, const rk_team *team);
  * rk_batch_norm_train again. */
 typedef struct rk_scale_shift_args {
   rk_isa isa;
+  rk_type type;
   int64_t rows, c;
-  const float *src, *scale, *shift, *add; /* scale, shift [C]; add [rows,C] or NULL */
-  const float *center;                    /* [C]; NULL = 0 */
+  const void *src, *add;      /* add [rows,C] or NULL */
+  const float *scale, *shift; /* [C] */
+  const float *center;        /* [C]; NULL = 0 */
   int32_t relu;
-  float *dst;
+  void *dst;
 } rk_scale_shift_args;
 void rk_scale_shift(const void *args, const rk_team *team);
 
@@ -59,13 +64,14 @@ void rk_batch_norm_prepare(const void *args, const rk_team *team);
  * frozen_stats non-zero: mean and rstd are constants (dsrc = gamma rstd ddst). dadd: the masked ddst, for the residual branch. */
 typedef struct rk_batch_norm_backward_args {
   rk_isa isa;
+  rk_type type;
   int64_t rows, c;
-  const float *src, *dst, *ddst; /* dst is read only with relu */
+  const void *src, *dst, *ddst; /* dst is read only with relu */
   const float *gamma, *mean, *rstd;
   int32_t relu, frozen_stats;
   int32_t accumulate_dsrc, accumulate_dadd;
-  float *dsrc;           /* [rows,C], NULL = not wanted; may be ddst */
-  float *dadd;           /* [rows,C], NULL = not wanted; may be ddst if dsrc is not */
+  void *dsrc;            /* [rows,C], NULL = not wanted; may be ddst */
+  void *dadd;            /* [rows,C], NULL = not wanted; may be ddst if dsrc is not */
   float *dgamma, *dbeta; /* [C], overwritten; NULL = not wanted */
   float *scratch;        /* rk_batch_norm_scratch(rows, c) floats */
 } rk_batch_norm_backward_args;
@@ -81,36 +87,40 @@ typedef struct rk_pool_shape {
 } rk_pool_shape;
 typedef struct rk_pool_args {
   rk_isa isa;
+  rk_type type;
   rk_pool_shape shape;
   int32_t count_include_pad; /* average only: divisor counts zero padding, but not the positions that ceil mode adds past it (as PyTorch) */
-  const float *src;
-  float *dst;
+  const void *src;
+  void *dst;
 } rk_pool_args;
 void rk_max_pool(const void *args, const rk_team *team);     /* NaN in a window gives NaN; a window without a pixel -inf */
 void rk_average_pool(const void *args, const rk_team *team); /* a window without a pixel gives 0 */
 typedef struct rk_pool_backward_args {
   rk_isa isa;
+  rk_type type;
   rk_pool_shape shape;
   int32_t count_include_pad, accumulate;
-  const float *src, *ddst; /* src is read by max pooling only: the first maximum in row order gets the gradient */
-  float *dsrc;
+  const void *src, *ddst; /* src is read by max pooling only: the first maximum in row order gets the gradient */
+  void *dsrc;
 } rk_pool_backward_args;
 void rk_max_pool_backward(const void *args, const rk_team *team);
 void rk_average_pool_backward(const void *args, const rk_team *team);
 
 typedef struct rk_global_average_args {
   rk_isa isa;
+  rk_type type;
   int64_t n, pixels, c; /* pixels = H W */
-  const float *src;     /* [N,H,W,C] */
-  float *dst;           /* [N,C] */
+  const void *src;      /* [N,H,W,C] */
+  void *dst;            /* [N,C] */
 } rk_global_average_args;
 void rk_global_average(const void *args, const rk_team *team);
 typedef struct rk_global_average_backward_args {
   rk_isa isa;
+  rk_type type;
   int64_t n, pixels, c;
-  const float *ddst; /* [N,C] */
+  const void *ddst; /* [N,C] */
   int32_t accumulate;
-  float *dsrc; /* [N,H,W,C] */
+  void *dsrc; /* [N,H,W,C] */
 } rk_global_average_backward_args;
 void rk_global_average_backward(const void *args, const rk_team *team);
 
@@ -119,38 +129,54 @@ void rk_global_average_backward(const void *args, const rk_team *team);
 /* dst = relu?(scale (src[0] + … + src[terms - 1])): add, mean of K, copy, scaled copy, gradient accumulation (dst may be a src). */
 typedef struct rk_sum_args {
   rk_isa isa;
+  rk_type type;
   int64_t count;
   int32_t terms; /* 1 … RK_MAX_SUM */
-  const float *src[RK_MAX_SUM];
+  const void *src[RK_MAX_SUM];
   float scale;
   int32_t relu;
-  float *dst;
+  void *dst;
 } rk_sum_args;
 void rk_sum(const void *args, const rk_team *team);
 
+/* dst = src in another type: to bf16 by rounding to the nearest, ties to even. src and dst must not overlap unless the types are equal. */
+typedef struct rk_convert_args {
+  rk_isa isa;
+  rk_type src_type, dst_type;
+  int64_t count;
+  const void *src;
+  void *dst;
+} rk_convert_args;
+void rk_convert(const void *args, const rk_team *team);
+
 typedef struct rk_relu_backward_args {
   rk_isa isa;
+  rk_type type;
   int64_t count;
-  const float *dst, *ddst; /* mask: dst > 0 */
-  float scale;             /* of the gradient: 1, or 1/K behind a mean */
+  const void *dst, *ddst; /* mask: dst > 0 */
+  float scale;            /* of the gradient: 1, or 1/K behind a mean */
   int32_t accumulate;
-  float *dsrc;
+  void *dsrc;
 } rk_relu_backward_args;
 void rk_relu_backward(const void *args, const rk_team *team);
 
 typedef struct rk_prelu_args {
   rk_isa isa;
+  rk_type type;
   int64_t rows, c;
-  const float *src, *slope; /* slope [C] */
-  float *dst;
+  const void *src;
+  const float *slope; /* [C] */
+  void *dst;
 } rk_prelu_args;
 void rk_prelu(const void *args, const rk_team *team);
 typedef struct rk_prelu_backward_args {
   rk_isa isa;
+  rk_type type;
   int64_t rows, c;
-  const float *src, *slope, *ddst;
+  const void *src, *ddst;
+  const float *slope;
   int32_t accumulate;
-  float *dsrc;    /* NULL = not wanted */
+  void *dsrc;     /* NULL = not wanted */
   float *dslope;  /* [C], overwritten; NULL = not wanted */
   float *scratch; /* rk_batch_norm_scratch(rows, c) floats */
 } rk_prelu_backward_args;
@@ -160,41 +186,45 @@ void rk_prelu_backward(const void *args, const rk_team *team);
  * zero_rest non-zero: all other channels of dst become 0 (only without accumulate). */
 typedef struct rk_channel_copy_args {
   rk_isa isa;
+  rk_type type;
   int64_t rows, count, src_c, src_offset, dst_c, dst_offset;
-  const float *src;
+  const void *src;
   int32_t accumulate, zero_rest;
-  float *dst;
+  void *dst;
 } rk_channel_copy_args;
 void rk_channel_copy(const void *args, const rk_team *team);
 
 /* Inverted dropout from the counter-based stream (key, counter): element i is kept with probability 1 - rate and scaled by 1 / (1 - rate).
  * The same (key, counter) gives the same mask: backward is the same step on the gradient. */
 typedef struct rk_dropout_args {
+  rk_type type;
   int64_t count;
   float rate;                    /* in [0, 1) */
   const uint64_t *key, *counter; /* read when the step runs: the trainer advances them */
   uint64_t stream;               /* tells this layer from others: 0, 1, …
                                   * Element i is decided by word i % 4 of rk_philox(key, i / 4, counter ^ stream rotated left by 48). */
-  const float *src;
+  const void *src;
   int32_t accumulate;
-  float *dst;
+  void *dst;
 } rk_dropout_args;
 void rk_dropout(const void *args, const rk_team *team);
 
-/* Softmax over C for each row, shifted by the maximum. A NaN makes its whole row NaN. */
+/* Softmax over C for each row, shifted by the maximum: probabilities in f32. A NaN makes its whole row NaN. */
 typedef struct rk_softmax_args {
   rk_isa isa;
+  rk_type type; /* of src */
   int64_t rows, c;
-  const float *src;
-  float *dst;
+  const void *src;
+  float *dst; /* may be src where that is f32 */
 } rk_softmax_args;
 void rk_softmax(const void *args, const rk_team *team);
 typedef struct rk_softmax_backward_args {
   rk_isa isa;
+  rk_type type; /* of dsrc */
   int64_t rows, c;
   const float *dst, *ddst;
   int32_t accumulate;
-  float *dsrc;
+  void *dsrc;
 } rk_softmax_backward_args;
 void rk_softmax_backward(const void *args, const rk_team *team);
 

@@ -32,6 +32,9 @@ const char *rk_isa_name(rk_isa isa);
 /* The compiler that built the kernels and what it was told, in words; never NULL. */
 const char *rk_compiler(void);
 
+/* Element types of maps: activations and their gradients. Per-channel vectors, parameters, statistics, losses and scratch are float. */
+typedef enum rk_type { RK_F32 = 0, RK_BF16 = 1 } rk_type;
+
 /* Largest team that rk_run accepts. */
 #define RK_MAX_THREADS 256
 /* Alignment in bytes of every buffer that Renga allocates. */

@@ -3,14 +3,15 @@
 #include <math.h>
 
 static double value_or(const float *values, int64_t i, double otherwise) { return values == NULL ? otherwise : (double)values[i]; }
+static double add_or_zero(const void *add, rk_type type, int64_t i) { return add == NULL ? 0 : (double)rk_get(add, type, i); }
 
 void rk_reference_batch_norm_train(const rk_batch_norm_train_args *a) {
   if (a->rows <= 0) return;
   float *scale = a->scale_shift != NULL ? a->scale_shift : a->scratch, *shift = scale + a->c;
   for (int64_t i = 0; i < a->c; i++) {
     double rows = (double)a->rows, mean = 0, deviation = 0, momentum = (double)a->momentum;
-    for (int64_t row = 0; row < a->rows; row++) mean += (double)a->src[row * a->c + i] / rows;
-    for (int64_t row = 0; row < a->rows; row++) deviation += pow((double)a->src[row * a->c + i] - mean, 2);
+    for (int64_t row = 0; row < a->rows; row++) mean += (double)rk_get(a->src, a->type, row * a->c + i) / rows;
+    for (int64_t row = 0; row < a->rows; row++) deviation += pow((double)rk_get(a->src, a->type, row * a->c + i) - mean, 2);
     double rstd = 1 / sqrt(deviation / rows + (double)a->epsilon), unbiased = deviation / (a->rows > 1 ? rows - 1 : 1);
     a->mean[i] = (float)mean;
     a->rstd[i] = (float)rstd;
@@ -19,34 +20,37 @@ void rk_reference_batch_norm_train(const rk_batch_norm_train_args *a) {
     if (a->running_mean != NULL) a->running_mean[i] = (float)((1 - momentum) * (double)a->running_mean[i] + momentum * mean);
     if (a->running_var != NULL) a->running_var[i] = (float)((1 - momentum) * (double)a->running_var[i] + momentum * unbiased);
   }
-  rk_reference_scale_shift(&(rk_scale_shift_args){.rows = a->rows, .c = a->c, .src = a->src, .center = a->mean, .scale = scale,
-                                                  .shift = shift, .add = a->add, .relu = a->relu, .dst = a->dst});
+  rk_scale_shift_args affine = {.type = a->type, .rows = a->rows, .c = a->c, .src = a->src, .add = a->add, .dst = a->dst};
+  affine.center = a->mean, affine.scale = scale, affine.shift = shift, affine.relu = a->relu;
+  rk_reference_scale_shift(&affine);
 }
 
 void rk_reference_scale_shift(const rk_scale_shift_args *a) {
   for (int64_t at = 0; at < a->rows * a->c; at++) {
     int64_t i = at % a->c;
-    double centred = (double)a->src[at] - value_or(a->center, i, 0);
-    double y = centred * (double)a->scale[i] + (double)a->shift[i] + value_or(a->add, at, 0);
-    a->dst[at] = a->relu && y < 0 ? 0 : (float)y;
+    double centred = (double)rk_get(a->src, a->type, at) - value_or(a->center, i, 0);
+    double y = centred * (double)a->scale[i] + (double)a->shift[i] + add_or_zero(a->add, a->type, at);
+    rk_put(a->dst, a->type, at, a->relu && y < 0 ? 0 : (float)y);
   }
 }
 
-static double masked(const rk_batch_norm_backward_args *a, int64_t at) { return a->relu && !(a->dst[at] > 0) ? 0 : (double)a->ddst[at]; }
+static double masked(const rk_batch_norm_backward_args *a, int64_t at) {
+  return a->relu && !(rk_get(a->dst, a->type, at) > 0) ? 0 : (double)rk_get(a->ddst, a->type, at);
+}
 
 static void channel_backward(const rk_batch_norm_backward_args *a, int64_t i) {
   double mean = (double)a->mean[i], rstd = (double)a->rstd[i], rows = (double)a->rows, dbeta = 0, dgamma = 0;
   for (int64_t row = 0; row < a->rows; row++) {
     int64_t at = row * a->c + i;
     dbeta += masked(a, at);
-    dgamma += masked(a, at) * ((double)a->src[at] - mean) * rstd;
+    dgamma += masked(a, at) * ((double)rk_get(a->src, a->type, at) - mean) * rstd;
   }
   for (int64_t row = 0; row < a->rows; row++) {
     int64_t at = row * a->c + i;
-    double d = masked(a, at), normal = ((double)a->src[at] - mean) * rstd;
+    double d = masked(a, at), normal = ((double)rk_get(a->src, a->type, at) - mean) * rstd;
     double dsrc = value_or(a->gamma, i, 1) * rstd * (a->frozen_stats ? d : d - dbeta / rows - normal * dgamma / rows);
-    if (a->dadd != NULL) a->dadd[at] = (float)(d + (a->accumulate_dadd ? (double)a->dadd[at] : 0));
-    if (a->dsrc != NULL) a->dsrc[at] = (float)(dsrc + (a->accumulate_dsrc ? (double)a->dsrc[at] : 0));
+    if (a->dadd != NULL) rk_put(a->dadd, a->type, at, (float)(d + (a->accumulate_dadd ? (double)rk_get(a->dadd, a->type, at) : 0)));
+    if (a->dsrc != NULL) rk_put(a->dsrc, a->type, at, (float)(dsrc + (a->accumulate_dsrc ? (double)rk_get(a->dsrc, a->type, at) : 0)));
   }
   if (a->dbeta != NULL) a->dbeta[i] = (float)dbeta;
   if (a->dgamma != NULL) a->dgamma[i] = (float)dgamma;

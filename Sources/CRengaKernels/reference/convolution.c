@@ -1,6 +1,7 @@
 /* reference/convolution.c: the plain twins of convolution's three passes: the definition that every faster kernel is tested against.
  * Not here: speed. Sums are in double, loops follow the formula, and there is no packing, blocking or intrinsic. */
 #include "../convolution_internal.h"
+#include "../element.h"
 
 /* Outputs summed side by side: a run of the fastest dimension, small enough for the stack. */
 #define CHUNK 64
@@ -14,9 +15,13 @@ static float activated(double value, rk_activation activation, float slope) {
   return result;
 }
 
+/* A weight as it is multiplied with maps of this type. */
+static double weight_as(float weight, rk_type type) { return type == RK_BF16 ? rk_bf16_widened(rk_bf16_rounded(weight)) : weight; }
+
 /* Output channels [k0, k0 + count) of one group at one output pixel. */
 static void forward_pixel(const rk_conv_forward_args *args, int64_t n, int64_t oh, int64_t ow, int64_t group, int64_t k0, int64_t count) {
   const rk_conv_shape *shape = &args->plan->shape;
+  const rk_type type = args->plan->type;
   int64_t group_c = shape->c / shape->groups;
   double sum[CHUNK] = {0};
   for (int64_t r = 0; r < shape->r; r++) {
@@ -25,17 +30,18 @@ static void forward_pixel(const rk_conv_forward_args *args, int64_t n, int64_t o
     for (int64_t s = 0; s < shape->s; s++) {
       int64_t w = ow * shape->stride_w + s * shape->dilation_w - shape->pad_left;
       if (w < 0 || w >= shape->w) continue;
-      const float *src = args->src + ((n * shape->h + h) * shape->w + w) * shape->c + group * group_c;
+      const void *src = rk_at(args->src, type, ((n * shape->h + h) * shape->w + w) * shape->c + group * group_c);
       const float *weight = args->packed + (r * shape->s + s) * group_c * shape->k + k0;
       for (int64_t c = 0; c < group_c; c++)
-        for (int64_t k = 0; k < count; k++) sum[k] += (double)src[c] * weight[c * shape->k + k];
+        for (int64_t k = 0; k < count; k++) sum[k] += (double)rk_get(src, type, c) * weight_as(weight[c * shape->k + k], type);
     }
   }
   int64_t offset = ((n * shape->oh + oh) * shape->ow + ow) * shape->k + k0;
   for (int64_t k = 0; k < count; k++) {
     if (args->bias) sum[k] += args->bias[k0 + k];
-    if (args->add) sum[k] += args->add[offset + k];
-    args->dst[offset + k] = activated(sum[k], args->activation, args->activation == RK_ACTIVATION_PRELU ? args->slope[k0 + k] : 0);
+    if (args->add) sum[k] += rk_get(args->add, type, offset + k);
+    float slope = args->activation == RK_ACTIVATION_PRELU ? args->slope[k0 + k] : 0;
+    rk_put(args->dst, type, offset + k, activated(sum[k], args->activation, slope));
   }
 }
 
@@ -54,6 +60,7 @@ void rk_conv_reference_forward(const rk_conv_forward_args *args, const rk_team *
 static void backward_data_pixel(const rk_conv_backward_data_args *args, int64_t n, int64_t h, int64_t w, int64_t group, int64_t c0,
                                 int64_t count) {
   const rk_conv_shape *shape = &args->plan->shape;
+  const rk_type type = args->plan->type;
   int64_t group_c = shape->c / shape->groups, group_k = shape->k / shape->groups;
   double sum[CHUNK] = {0};
   for (int64_t r = 0; r < shape->r; r++) {
@@ -63,14 +70,15 @@ static void backward_data_pixel(const rk_conv_backward_data_args *args, int64_t 
       int64_t left = w + shape->pad_left - s * shape->dilation_w;
       if (left < 0 || left % shape->stride_w != 0 || left / shape->stride_w >= shape->ow) continue;
       int64_t pixel = (n * shape->oh + up / shape->stride_h) * shape->ow + left / shape->stride_w;
-      const float *ddst = args->ddst + pixel * shape->k + group * group_k;
+      const void *ddst = rk_at(args->ddst, type, pixel * shape->k + group * group_k);
       const float *weight = args->packed + ((r * shape->s + s) * group_c + c0) * shape->k + group * group_k;
       for (int64_t c = 0; c < count; c++)
-        for (int64_t k = 0; k < group_k; k++) sum[c] += (double)ddst[k] * weight[c * shape->k + k];
+        for (int64_t k = 0; k < group_k; k++) sum[c] += (double)rk_get(ddst, type, k) * weight_as(weight[c * shape->k + k], type);
     }
   }
   int64_t offset = ((n * shape->h + h) * shape->w + w) * shape->c + group * group_c + c0;
-  for (int64_t c = 0; c < count; c++) args->dsrc[offset + c] = (float)(args->add ? sum[c] + args->add[offset + c] : sum[c]);
+  for (int64_t c = 0; c < count; c++)
+    rk_put(args->dsrc, type, offset + c, (float)(args->add ? sum[c] + rk_get(args->add, type, offset + c) : sum[c]));
 }
 
 void rk_conv_reference_backward_data(const rk_conv_backward_data_args *args, const rk_team *team) {
@@ -87,6 +95,7 @@ void rk_conv_reference_backward_data(const rk_conv_backward_data_args *args, con
 /* The gradient of weight[r, s, c, k0 ... k0 + count), all of one group. */
 static void backward_weight_run(const rk_conv_backward_weight_args *args, int64_t r, int64_t s, int64_t c, int64_t k0, int64_t count) {
   const rk_conv_shape *shape = &args->plan->shape;
+  const rk_type type = args->plan->type;
   int64_t group_c = shape->c / shape->groups, group = k0 / (shape->k / shape->groups);
   double sum[CHUNK] = {0};
   for (int64_t n = 0; n < shape->n; n++)
@@ -96,9 +105,9 @@ static void backward_weight_run(const rk_conv_backward_weight_args *args, int64_
       for (int64_t ow = 0; ow < shape->ow; ow++) {
         int64_t w = ow * shape->stride_w + s * shape->dilation_w - shape->pad_left;
         if (w < 0 || w >= shape->w) continue;
-        double src = args->src[((n * shape->h + h) * shape->w + w) * shape->c + group * group_c + c];
-        const float *ddst = args->ddst + ((n * shape->oh + oh) * shape->ow + ow) * shape->k + k0;
-        for (int64_t k = 0; k < count; k++) sum[k] += src * ddst[k];
+        double src = rk_get(args->src, type, ((n * shape->h + h) * shape->w + w) * shape->c + group * group_c + c);
+        const void *ddst = rk_at(args->ddst, type, ((n * shape->oh + oh) * shape->ow + ow) * shape->k + k0);
+        for (int64_t k = 0; k < count; k++) sum[k] += src * rk_get(ddst, type, k);
       }
     }
   float *dweight = args->dweight + ((r * shape->s + s) * group_c + c) * shape->k + k0;
@@ -111,7 +120,7 @@ static void backward_bias(const rk_conv_backward_weight_args *args, const rk_tea
   rk_share(shape->k, team, &begin, &end);
   for (int64_t k = begin; k < end; k++) {
     double sum = 0;
-    for (int64_t pixel = 0; pixel < pixels; pixel++) sum += args->ddst[pixel * shape->k + k];
+    for (int64_t pixel = 0; pixel < pixels; pixel++) sum += rk_get(args->ddst, args->plan->type, pixel * shape->k + k);
     args->dbias[k] = (float)sum;
   }
 }

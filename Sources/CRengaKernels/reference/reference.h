@@ -2,6 +2,7 @@
  * against, and what RENGA_ISA=reference runs (on thread 0). Convolution's twin has its own header. */
 #ifndef RK_REFERENCE_H
 #define RK_REFERENCE_H
+#include "../element.h"
 #include "../include/renga_kernels.h"
 
 void rk_reference_batch_norm_train(const rk_batch_norm_train_args *args);
@@ -14,6 +15,7 @@ void rk_reference_average_pool_backward(const rk_pool_backward_args *args);
 void rk_reference_global_average(const rk_global_average_args *args);
 void rk_reference_global_average_backward(const rk_global_average_backward_args *args);
 void rk_reference_sum(const rk_sum_args *args);
+void rk_reference_convert(const rk_convert_args *args);
 void rk_reference_relu_backward(const rk_relu_backward_args *args);
 void rk_reference_prelu(const rk_prelu_args *args);
 void rk_reference_prelu_backward(const rk_prelu_backward_args *args);

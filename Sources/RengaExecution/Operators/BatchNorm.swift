@@ -22,10 +22,10 @@ extension BatchNorm: Executable {
         var args = rk_batch_norm_backward_args()
         (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.rows), Int64(shape.c))
         args.frozen_stats = mode == .train ? 0 : 1
-        args.ddst = UnsafePointer(emit.pointer(ddst))
+        args.ddst = UnsafeRawPointer(emit.pointer(ddst))
         args.relu = step.activation == .relu ? 1 : 0
-        if step.activation == .relu { args.dst = UnsafePointer(emit.pointer(try emit.value(step.output))) }
-        args.src = UnsafePointer(emit.pointer(try emit.value(step.inputs[0])))
+        if step.activation == .relu { args.dst = UnsafeRawPointer(emit.pointer(try emit.value(step.output))) }
+        args.src = UnsafeRawPointer(emit.pointer(try emit.value(step.inputs[0])))
         args.mean = UnsafePointer(emit.pointer(mean))
         args.rstd = UnsafePointer(emit.pointer(rstd))
         if isAffine {
@@ -35,13 +35,13 @@ extension BatchNorm: Executable {
         }
         if let dsrc = try emit.gradientTarget(step.inputs[0]) {
             if !dsrc.accumulate { emit.mayReplace(ddst, by: dsrc.buffer) }
-            args.dsrc = emit.pointer(dsrc.buffer)
+            args.dsrc = UnsafeMutableRawPointer(emit.pointer(dsrc.buffer))
             args.accumulate_dsrc = dsrc.accumulate ? 1 : 0
         }
         if let add = step.add, let dadd = try emit.gradientTarget(add) {
             // Only if dsrc did not take the place.
             if !dadd.accumulate { emit.mayReplace(ddst, by: dadd.buffer) }
-            args.dadd = emit.pointer(dadd.buffer)
+            args.dadd = UnsafeMutableRawPointer(emit.pointer(dadd.buffer))
             args.accumulate_dadd = dadd.accumulate ? 1 : 0
         }
         args.scratch = emit.scratch(rk_batch_norm_scratch(args.rows, args.c))
@@ -119,7 +119,7 @@ extension BatchNorm: Executable {
         return args
     }
 
-    private typealias Maps = (src: UnsafePointer<Float>?, add: UnsafePointer<Float>?, dst: UnsafeMutablePointer<Float>?)
+    private typealias Maps = (src: UnsafeRawPointer?, add: UnsafeRawPointer?, dst: UnsafeMutableRawPointer?)
 
     private func maps(_ step: FusedStep, _ emit: Emitter) throws(RengaError) -> Maps {
         let (src, dst) = (try emit.value(step.inputs[0]), try emit.value(step.output))
@@ -130,7 +130,10 @@ extension BatchNorm: Executable {
             emit.mayReplace(buffer, by: dst)
             add = buffer
         }
-        return (UnsafePointer(emit.pointer(src)), add.flatMap { UnsafePointer(emit.pointer($0)) }, emit.pointer(dst))
+        return (
+            UnsafeRawPointer(emit.pointer(src)), add.flatMap { UnsafeRawPointer(emit.pointer($0)) },
+            UnsafeMutableRawPointer(emit.pointer(dst))
+        )
     }
 
     /// Scale and shift by this run's parameters, and rstd for the backward pass.

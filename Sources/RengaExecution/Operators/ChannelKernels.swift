@@ -20,9 +20,9 @@ extension Emitter {
         (args.isa, args.rows, args.count) = (isa, Int64(shape(step.output).rows), Int64(count))
         (args.src_c, args.src_offset) = (Int64(from.c), Int64(from.offset))
         (args.dst_c, args.dst_offset) = (Int64(to.c), Int64(to.offset))
-        args.src = UnsafePointer(pointer(from.buffer))
+        args.src = UnsafeRawPointer(pointer(from.buffer))
         (args.accumulate, args.zero_rest) = (accumulate ? 1 : 0, zeroRest ? 1 : 0)
-        args.dst = pointer(to.buffer)
+        args.dst = UnsafeMutableRawPointer(pointer(to.buffer))
         try add(rk_channel_copy, args, label)
     }
 }

@@ -18,14 +18,14 @@ struct ConvolutionKernels {
         var args = rk_conv_forward_args()
         args.plan = try emit.keep(plan)
         let src = try emit.value(step.inputs[0])
-        args.src = UnsafePointer(emit.pointer(src))
+        args.src = UnsafeRawPointer(emit.pointer(src))
         args.packed = UnsafePointer(emit.pointer(packed))
         if hasBias { args.bias = UnsafePointer(emit.pointer(try emit.parameter(step.node, "bias"))) }
         if let add = step.add {
             let add = try emit.value(add)
             // dst may lie on add, but not where add is src itself.
             if add != src { emit.mayReplace(add, by: dst) }
-            args.add = UnsafePointer(emit.pointer(add))
+            args.add = UnsafeRawPointer(emit.pointer(add))
         }
         switch step.activation {
         case .none: args.activation = RK_ACTIVATION_NONE
@@ -34,7 +34,7 @@ struct ConvolutionKernels {
             args.activation = RK_ACTIVATION_PRELU
             args.slope = UnsafePointer(emit.pointer(try emit.parameter(node, "slope")))
         }
-        args.dst = emit.pointer(dst)
+        args.dst = UnsafeMutableRawPointer(emit.pointer(dst))
         args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
         try emit.add(rk_conv_forward, args, algorithm: algorithmName(plan), macs: macs)
     }
@@ -54,8 +54,8 @@ struct ConvolutionKernels {
         let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_BACKWARD_WEIGHT)
         var args = rk_conv_backward_weight_args()
         args.plan = try emit.keep(plan)
-        args.src = UnsafePointer(emit.pointer(try emit.value(step.inputs[0])))
-        args.ddst = UnsafePointer(emit.pointer(ddst))
+        args.src = UnsafeRawPointer(emit.pointer(try emit.value(step.inputs[0])))
+        args.ddst = UnsafeRawPointer(emit.pointer(ddst))
         args.dweight = dweight
         args.dbias = hasBias ? emit.parameterGradient(step.node, "bias") : nil
         args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
@@ -67,10 +67,10 @@ struct ConvolutionKernels {
         let packed = try emit.packedWeight(step.node, plan)
         var args = rk_conv_backward_data_args()
         args.plan = try emit.keep(plan)
-        args.ddst = UnsafePointer(emit.pointer(ddst))
+        args.ddst = UnsafeRawPointer(emit.pointer(ddst))
         args.packed = UnsafePointer(emit.pointer(packed))
-        args.dsrc = emit.pointer(dsrc.buffer)
-        if dsrc.accumulate { args.add = UnsafePointer(args.dsrc) }
+        args.dsrc = UnsafeMutableRawPointer(emit.pointer(dsrc.buffer))
+        if dsrc.accumulate { args.add = args.dsrc.map { UnsafeRawPointer($0) } }
         args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
         try emit.add(rk_conv_backward_data, args, "backward data", algorithm: algorithmName(plan), macs: macs)
     }

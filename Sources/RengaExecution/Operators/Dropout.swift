@@ -8,8 +8,8 @@ extension Dropout: Executable {
         let (src, dst) = (try emit.value(step.inputs[0]), try emit.value(step.output))
         emit.mayReplace(src, by: dst)
         var args = try arguments(step, emit)
-        args.src = UnsafePointer(emit.pointer(src))
-        args.dst = emit.pointer(dst)
+        args.src = UnsafeRawPointer(emit.pointer(src))
+        args.dst = UnsafeMutableRawPointer(emit.pointer(dst))
         try emit.add(rk_dropout, args)
     }
 
@@ -19,9 +19,9 @@ extension Dropout: Executable {
         let ddst = try emit.gradient(step.output)
         if !dsrc.accumulate { emit.mayReplace(ddst, by: dsrc.buffer) }
         var args = try arguments(step, emit)
-        args.src = UnsafePointer(emit.pointer(ddst))
+        args.src = UnsafeRawPointer(emit.pointer(ddst))
         args.accumulate = dsrc.accumulate ? 1 : 0
-        args.dst = emit.pointer(dsrc.buffer)
+        args.dst = UnsafeMutableRawPointer(emit.pointer(dsrc.buffer))
         try emit.add(rk_dropout, args, "backward")
     }
 

@@ -9,8 +9,8 @@ extension GlobalAveragePool: Executable {
         var args = rk_global_average_args()
         (args.isa, args.n) = (emit.isa, Int64(shape.n))
         (args.pixels, args.c) = (Int64(shape.h * shape.w), Int64(shape.c))
-        args.src = UnsafePointer(emit.pointer(try emit.value(step.inputs[0])))
-        args.dst = emit.pointer(try emit.value(step.output))
+        args.src = UnsafeRawPointer(emit.pointer(try emit.value(step.inputs[0])))
+        args.dst = UnsafeMutableRawPointer(emit.pointer(try emit.value(step.output)))
         try emit.add(rk_global_average, args)
     }
 
@@ -21,9 +21,9 @@ extension GlobalAveragePool: Executable {
         var args = rk_global_average_backward_args()
         (args.isa, args.n) = (emit.isa, Int64(shape.n))
         (args.pixels, args.c) = (Int64(shape.h * shape.w), Int64(shape.c))
-        args.ddst = UnsafePointer(emit.pointer(try emit.gradient(step.output)))
+        args.ddst = UnsafeRawPointer(emit.pointer(try emit.gradient(step.output)))
         args.accumulate = dsrc.accumulate ? 1 : 0
-        args.dsrc = emit.pointer(dsrc.buffer)
+        args.dsrc = UnsafeMutableRawPointer(emit.pointer(dsrc.buffer))
         try emit.add(rk_global_average_backward, args, "backward")
     }
 }

@@ -11,9 +11,9 @@ extension PReLU: Executable {
         let shape = emit.shape(step.output)
         var args = rk_prelu_args()
         (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.rows), Int64(shape.c))
-        args.src = UnsafePointer(emit.pointer(src))
+        args.src = UnsafeRawPointer(emit.pointer(src))
         args.slope = UnsafePointer(emit.pointer(try emit.parameter(step.node, "slope")))
-        args.dst = emit.pointer(dst)
+        args.dst = UnsafeMutableRawPointer(emit.pointer(dst))
         try emit.add(rk_prelu, args)
     }
 
@@ -22,12 +22,12 @@ extension PReLU: Executable {
         let shape = emit.shape(step.output)
         var args = rk_prelu_backward_args()
         (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.rows), Int64(shape.c))
-        args.src = UnsafePointer(emit.pointer(try emit.value(step.inputs[0])))
+        args.src = UnsafeRawPointer(emit.pointer(try emit.value(step.inputs[0])))
         args.slope = UnsafePointer(emit.pointer(try emit.parameter(step.node, "slope")))
-        args.ddst = UnsafePointer(emit.pointer(try emit.gradient(step.output)))
+        args.ddst = UnsafeRawPointer(emit.pointer(try emit.gradient(step.output)))
         if let dsrc = try emit.gradientTarget(step.inputs[0]) {
             args.accumulate = dsrc.accumulate ? 1 : 0
-            args.dsrc = emit.pointer(dsrc.buffer)
+            args.dsrc = UnsafeMutableRawPointer(emit.pointer(dsrc.buffer))
         }
         args.dslope = emit.parameterGradient(step.node, "slope")
         args.scratch = emit.scratch(rk_batch_norm_scratch(args.rows, args.c))

@@ -12,8 +12,8 @@ struct PoolKernels {
     func forward(_ emit: Emitter, _ run: @escaping StepFunction) throws(RengaError) {
         var args = rk_pool_args()
         (args.isa, args.shape, args.count_include_pad) = (emit.isa, shape(emit), countIncludePad ? 1 : 0)
-        args.src = UnsafePointer(emit.pointer(try emit.value(step.inputs[0])))
-        args.dst = emit.pointer(try emit.value(step.output))
+        args.src = UnsafeRawPointer(emit.pointer(try emit.value(step.inputs[0])))
+        args.dst = UnsafeMutableRawPointer(emit.pointer(try emit.value(step.output)))
         try emit.add(run, args)
     }
 
@@ -22,9 +22,9 @@ struct PoolKernels {
         var args = rk_pool_backward_args()
         (args.isa, args.shape, args.count_include_pad) = (emit.isa, shape(emit), countIncludePad ? 1 : 0)
         args.accumulate = dsrc.accumulate ? 1 : 0
-        if readsSource { args.src = UnsafePointer(emit.pointer(try emit.value(step.inputs[0]))) }
-        args.ddst = UnsafePointer(emit.pointer(try emit.gradient(step.output)))
-        args.dsrc = emit.pointer(dsrc.buffer)
+        if readsSource { args.src = UnsafeRawPointer(emit.pointer(try emit.value(step.inputs[0]))) }
+        args.ddst = UnsafeRawPointer(emit.pointer(try emit.gradient(step.output)))
+        args.dsrc = UnsafeMutableRawPointer(emit.pointer(dsrc.buffer))
         try emit.add(run, args, "backward")
     }
 

@@ -20,11 +20,11 @@ extension ReLU: Executable {
         var args = rk_relu_backward_args()
         args.isa = emit.isa
         args.count = Int64(emit.shape(step.output).count)
-        args.dst = UnsafePointer(emit.pointer(try emit.value(step.output)))
-        args.ddst = UnsafePointer(emit.pointer(ddst))
+        args.dst = UnsafeRawPointer(emit.pointer(try emit.value(step.output)))
+        args.ddst = UnsafeRawPointer(emit.pointer(ddst))
         args.scale = 1
         args.accumulate = dsrc.accumulate ? 1 : 0
-        args.dsrc = emit.pointer(dsrc.buffer)
+        args.dsrc = UnsafeMutableRawPointer(emit.pointer(dsrc.buffer))
         try emit.add(rk_relu_backward, args, "backward")
     }
 }

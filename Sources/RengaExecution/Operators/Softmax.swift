@@ -11,7 +11,7 @@ extension Softmax: Executable {
         let shape = emit.shape(step.output)
         var args = rk_softmax_args()
         (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.rows), Int64(shape.c))
-        args.src = UnsafePointer(emit.pointer(src))
+        args.src = UnsafeRawPointer(emit.pointer(src))
         args.dst = emit.pointer(dst)
         try emit.add(rk_softmax, args)
     }
@@ -25,7 +25,7 @@ extension Softmax: Executable {
         args.dst = UnsafePointer(emit.pointer(try emit.value(step.output)))
         args.ddst = UnsafePointer(emit.pointer(try emit.gradient(step.output)))
         args.accumulate = dsrc.accumulate ? 1 : 0
-        args.dsrc = emit.pointer(dsrc.buffer)
+        args.dsrc = UnsafeMutableRawPointer(emit.pointer(dsrc.buffer))
         try emit.add(rk_softmax_backward, args, "backward")
     }
 }
