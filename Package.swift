@@ -70,7 +70,8 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["RengaNetwork"], path: "Tests/TestSupport"),
         .testTarget(name: "KernelTests", dependencies: ["CRengaKernels"]),
         .testTarget(name: "RengaNetworkTests", dependencies: ["RengaNetwork", "TestSupport"]),
-        .testTarget(name: "RengaCTests", dependencies: ["RengaNetwork", "CRengaAPI", "CRengaKernels"]),
+        .testTarget(
+            name: "RengaCTests", dependencies: ["RengaNetwork", "RengaExecution", "CRengaAPI", "CRengaKernels"]),
         .testTarget(name: "RengaArchitecturesTests", dependencies: ["RengaArchitectures", "TestSupport"]),
         .testTarget(name: "RengaRewritesTests", dependencies: ["RengaRewrites", "RengaArchitectures", "TestSupport"]),
         .testTarget(name: "RengaLinearAlgebraTests", dependencies: ["RengaLinearAlgebra", "TestSupport"]),

@@ -117,6 +117,13 @@ typedef enum renga_element {
   RENGA_U8 = 1   /* 0 … 255, taken as that number; sources only */
 } renga_element;
 
+/* What sessions and trainers compute in: the element type of activations, their gradients and packed weights. Products are summed in f32
+ * in any; parameters, statistics, logits, loss and all numbers that cross this border are f32. */
+typedef enum renga_precision {
+  RENGA_PRECISION_F32 = 0,
+  RENGA_PRECISION_BF16 = 1 /* the upper half of an f32: its range with 8 bits of precision, half the memory; fast with AMX and AVX-512-BF16 */
+} renga_precision;
+
 /* Orders of the four axes in memory. */
 typedef enum renga_layout { RENGA_NHWC = 0, RENGA_NCHW = 1 } renga_layout;
 
@@ -251,6 +258,7 @@ typedef struct renga_session_options {
   int32_t threads;         /* 1 … RENGA_MAX_THREADS; 0 = renga_default_threads() */
   int32_t fold_batch_norm; /* 1 = fold where possible (default); 0 = not */
   const char *algorithm;   /* NULL = choose; "reference", "direct", … forces convolutions that can */
+  int32_t precision;       /* renga_precision; default RENGA_PRECISION_F32 */
 } renga_session_options;
 /* Fills in the defaults within `size` bytes (pass sizeof(renga_session_options)). NULL or an impossible size does nothing. */
 RENGA_API void renga_session_options_init(renga_session_options *options, size_t size);
@@ -288,7 +296,7 @@ RENGA_API void renga_memory_init(renga_memory *memory, size_t size);
 /* Fills in `memory`, which renga_memory_init prepared. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_session_memory(const renga_session *session, renga_memory *memory);
 /* Runs `runs` (1 … RENGA_MAX_RUNS) times on zeros and reports each step:
- * {"steps":[{"name","operator","algorithm","ms","gflops","bytes"}],"ms"}. */
+ * {"precision","steps":[{"name","operator","algorithm","ms","gflops","bytes"}],"ms"}. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_session_profile(renga_session *session, int32_t runs, char **out_json);
 
 /* ---- Dataset -------------------------------------------------------------------------------------------------------------------- */
@@ -328,7 +336,8 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_recipes(char **out_json);
 
 /* Makes a trainer with a copy of the network. recipe: "preset,name=value,…", e.g. "fast,epochs=3,batch=128,seed=7"; NULL = the default
  * preset. threads: 0 … RENGA_MAX_THREADS. Normalisation: when the set's images are u8 and the network carries none, fit measures it on the
- * training set and stores it in the trainer's network's metadata, where sessions find it.
+ * training set and stores it in the trainer's network's metadata, where sessions find it. "precision=bf16" keeps activations and their
+ * gradients in bf16; parameters are f32 in any. fit evaluates in the recipe's precision.
  * Errors: RENGA_ERROR_NOT_FOUND, RENGA_ERROR_INVALID_ARGUMENT, RENGA_ERROR_UNSUPPORTED (a network that cannot be trained). */
 RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_create(const renga_network *network, const char *recipe, int32_t threads,
                                                              renga_trainer **out);
@@ -384,6 +393,10 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_resume(const char *path, i
 RENGA_API RENGA_MUST_CHECK renga_status renga_evaluate(const renga_network *network, const renga_dataset *dataset, int32_t threads,
                                                        double *out_accuracy,
                                                        double *out_loss, int64_t *out_confusion, size_t confusion_count);
+/* The same, computed in `precision` (renga_precision). */
+RENGA_API RENGA_MUST_CHECK renga_status renga_evaluate_in(const renga_network *network, const renga_dataset *dataset, int32_t precision,
+                                                          int32_t threads, double *out_accuracy, double *out_loss,
+                                                          int64_t *out_confusion, size_t confusion_count);
 
 #ifdef __cplusplus
 }

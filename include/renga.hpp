@@ -422,11 +422,12 @@ struct Evaluation {
   double loss;     /* mean cross-entropy */
   std::vector<std::int64_t> confusion; /* [classes,classes], row = label, column = answer */
 };
-inline Evaluation evaluate(const Network &network, const Dataset &dataset, int threads = 0) {
+inline Evaluation evaluate(const Network &network, const Dataset &dataset, int threads = 0,
+                           renga_precision precision = RENGA_PRECISION_F32) {
   const std::size_t classes = static_cast<std::size_t>(network.info().output_shape.c);
   Evaluation result{0, 0, std::vector<std::int64_t>(classes * classes)};
-  detail::check(renga_evaluate(network.get(), dataset.get(), threads, &result.accuracy, &result.loss, result.confusion.data(),
-                               result.confusion.size()));
+  detail::check(renga_evaluate_in(network.get(), dataset.get(), precision, threads, &result.accuracy, &result.loss,
+                                  result.confusion.data(), result.confusion.size()));
   return result;
 }
 

@@ -4,8 +4,8 @@ import RengaExecution
 import RengaNetwork
 
 extension StepProfile {
-    /// `{"steps":[{"name","operator","algorithm","ms","gflops","bytes"}],"ms"}`; "ms" of the whole is the sum.
-    package static func jsonText(_ steps: [StepProfile]) -> String {
+    /// `{"precision","steps":[{"name","operator","algorithm","ms","gflops","bytes"}],"ms"}`; "ms" of the whole is the sum.
+    package static func jsonText(_ steps: [StepProfile], _ precision: Precision) -> String {
         let list = steps.map { step -> JSON in
             [
                 "name": .text(step.name), "operator": .text(step.operation), "algorithm": .text(step.algorithm),
@@ -13,6 +13,7 @@ extension StepProfile {
             ]
         }
         let document: JSON = [
+            "precision": .text(precision.rawValue),
             "steps": .list(list), "ms": .number(steps.reduce(0) { $0 + $1.seconds } * 1e3),
         ]
         return document.description

@@ -22,7 +22,7 @@ private func defaultOptions() -> renga_session_options {
     let options = SessionOptions()
     return renga_session_options(
         size: MemoryLayout<renga_session_options>.size, batch: Int64(options.batch), height: 0, width: 0, threads: 0,
-        fold_batch_norm: options.foldBatchNorm ? 1 : 0, algorithm: nil)
+        fold_batch_norm: options.foldBatchNorm ? 1 : 0, algorithm: nil, precision: 0)
 }
 
 @c @implementation
@@ -139,7 +139,7 @@ public func renga_session_profile(
     textOut(out_json, "out_json") { () throws(RengaError) in
         let session = try object(session, "session", as: SessionObject.self).value
         let runs = try number(runs, "runs", in: 1...Int(RENGA_MAX_RUNS))
-        return StepProfile.jsonText(try session.profile(runs: runs))
+        return StepProfile.jsonText(try session.profile(runs: runs), session.precision)
     }
 }
 
@@ -157,6 +157,14 @@ extension SessionOptions {
         threads = try threadCount(given.threads, "options->threads")
         foldBatchNorm = try number(given.fold_batch_norm, "options->fold_batch_norm", in: 0...1) == 1
         algorithm = try optionalText(given.algorithm, "options->algorithm")
+        precision = try Precision(given.precision, "options->precision")
+    }
+}
+
+extension Precision {
+    /// A renga_precision.
+    init(_ code: Int32, _ argument: StaticString) throws(RengaError) {
+        self = Precision.allCases[try number(code, argument, in: 0...Precision.allCases.count - 1)]
     }
 }
 

@@ -71,9 +71,7 @@ struct ArenaLayout {
         buffers = try PlanBuffers(plan.memory, shared: shared)
     }
 
-    func pointer(_ index: Int) -> UnsafeMutablePointer<Float> {
-        (buffers.arena.base + offsets[index]).assumingMemoryBound(to: Float.self)
-    }
+    func pointer(_ index: Int) -> UnsafeMutableRawPointer { buffers.arena.base + offsets[index] }
 
     var scratch: UnsafeMutablePointer<Float> { buffers.scratch.floats }
     var kept: PlanBuffers { buffers }

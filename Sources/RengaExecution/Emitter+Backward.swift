@@ -24,7 +24,7 @@ extension Emitter {
     package func gradientTarget(_ value: ValueID) throws(RengaError) -> GradientTarget? {
         guard needsGradient.contains(value) else { return nil }
         if let known = gradients[value] { return GradientTarget(buffer: known, accumulate: true) }
-        let made = try buffer("d " + graph.name(of: value), floats: shape(value).count)
+        let made = try buffer("d " + graph.name(of: value), elements: shape(value).count, type: type(of: value))
         gradients[value] = made
         return GradientTarget(buffer: made, accumulate: false)
     }
@@ -34,7 +34,7 @@ extension Emitter {
         let gradient = try gradient(value)
         let made = try self.value(value)
         var args = rk_relu_backward_args()
-        args.isa = isa
+        (args.isa, args.type) = (isa, type(of: value))
         args.count = Int64(shape(value).count)
         args.dst = UnsafeRawPointer(pointer(made))
         args.ddst = UnsafeRawPointer(pointer(gradient))
@@ -43,18 +43,25 @@ extension Emitter {
         try add(rk_relu_backward, args, "backward relu")
     }
 
-    /// Gives `gradient`, whole, to a value that was added: by taking its place where nobody reads it later, else by a copy or a sum.
+    /// Gives `gradient`, whole and of any type, to a value that was added: by taking its place where nobody reads it later, else by a copy
+    /// or a sum.
     package func passGradient(_ gradient: BufferID, to value: ValueID) throws(RengaError) {
         guard let target = try gradientTarget(value) else { return }
-        guard target.accumulate else { return try copy(gradient, to: target.buffer, "backward copy") }
+        let type = type(of: value)
+        guard target.accumulate else {
+            if records[gradient.index].type != type { return try convert(gradient, to: target.buffer) }
+            return try copy(gradient, to: target.buffer, "backward copy")
+        }
+        let part = try converted(gradient, to: type, "d " + graph.name(of: value))
         let dst = pointer(target.buffer)
-        let args = sum(of: [dst, pointer(gradient)], to: dst, floats: shape(value).count)
+        let args = sum(of: [dst, pointer(part)], to: dst, elements: shape(value).count, type: type)
         try add(rk_sum, args, "backward add")
     }
 
     /// Multiplies a gradient, in place.
-    package func scaleGradient(_ gradient: BufferID, floats: Int, by scale: Float) throws(RengaError) {
+    package func scaleGradient(_ gradient: BufferID, by scale: Float) throws(RengaError) {
         let dst = pointer(gradient)
-        try add(rk_sum, sum(of: [dst], to: dst, floats: floats, scale: scale), "backward scale")
+        let (count, type) = (elements(of: gradient), records[gradient.index].type)
+        try add(rk_sum, sum(of: [dst], to: dst, elements: count, type: type, scale: scale), "backward scale")
     }
 }

@@ -33,18 +33,19 @@ extension Emitter {
         return try store.constant(key, floats: floats, fill)
     }
 
-    /// The plan of one convolution pass. Plans of the same weights for other batches take the same algorithm, so that an image gives
+    /// The plan of one convolution pass over maps of `type`. Plans of the same weights for other batches take the same algorithm, so that an image gives
     /// the same bits in any batch and packed weights are shared.
     func convolutionPlan(
-        _ node: Int, _ shape: rk_conv_shape, _ pass: rk_conv_pass
+        _ node: Int, _ shape: rk_conv_shape, _ pass: rk_conv_pass, _ type: rk_type
     ) throws(RengaError) -> rk_conv_plan {
         let key = "\(graph.nodes[node].name):\(pass.rawValue)"
         let wishes = weights.algorithms[key].map { [$0] } ?? [settings.algorithm, RK_CONV_AUTO]
         var shape = shape
         for wish in wishes {
             var plan = rk_conv_plan()
-            guard rk_conv_plan_init(&plan, &shape, pass, RK_F32, wish, isa, Int32(clamping: settings.threads)) == 0
-            else { continue }
+            guard rk_conv_plan_init(&plan, &shape, pass, type, wish, isa, Int32(clamping: settings.threads)) == 0 else {
+                continue
+            }
             weights.algorithms[key] = plan.algorithm
             return plan
         }
@@ -66,7 +67,7 @@ extension Emitter {
         }
         let weight = try parameter(node, "weight")
         let packed = try buffer("\(name):packed", floats: floats)
-        let args = rk_conv_pack_args(plan: try keep(plan), weight: pointer(weight), packed: pointer(packed))
+        let args = rk_conv_pack_args(plan: try keep(plan), weight: self.floats(weight), packed: self.floats(packed))
         try add(rk_conv_pack, args, plan.pass == RK_CONV_FORWARD ? "pack" : "pack transposed")
         return packed
     }

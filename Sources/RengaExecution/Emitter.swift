@@ -19,6 +19,8 @@ package struct EmitterSettings {
     package var isa: rk_isa
     /// Threads that a run may use.
     package var threads: Int
+    /// What values are held in.
+    package var precision = Precision.f32
     /// The algorithm to force where it applies.
     package var algorithm: rk_conv_algorithm = RK_CONV_AUTO
     /// Key and counter of dropout's random stream, read when a step runs.
@@ -38,8 +40,9 @@ package struct EmitterSettings {
 struct BufferRecord {
     let name: String
     let bytes: Int
+    let type: rk_type
     /// Memory that lies outside the arena, or nil.
-    let external: UnsafeMutablePointer<Float>?
+    let external: UnsafeMutableRawPointer?
     var first = Int.max
     var last = -1
 }
@@ -78,6 +81,8 @@ package final class Emitter {
     /// The steps, while binding.
     package let program = Program()
     let weights: any WeightSource
+    /// What each value is held in.
+    let types: ValueTypes
     /// Where buffers lie, or nil while measuring.
     private let layout: ArenaLayout?
 
@@ -91,6 +96,8 @@ package final class Emitter {
     var parameters: [String: BufferID] = [:]
     /// Gradients so far, of values that have one.
     var gradients: [ValueID: BufferID] = [:]
+    /// Gradients of this step's inputs in the step's type, where the inputs have another.
+    var unsettled: [ValueID: BufferID] = [:]
     /// Values whose gradient the parameters' gradients depend on.
     let needsGradient: Set<ValueID>
     /// The fused step being emitted, and what it is called.
@@ -110,6 +117,7 @@ package final class Emitter {
     ) {
         (self.graph, self.settings, self.weights) = (graph, settings, weights)
         (self.needsGradient, self.layout) = (needsGradient, layout)
+        types = ValueTypes(graph, settings.precision, settings.purpose)
     }
 
     /// True in the first pass: pointers are nil.
@@ -142,17 +150,25 @@ package final class Emitter {
     // MARK: - Buffers
 
     /// A new buffer of the arena, alive from the first to the last step that asks for its pointer.
+    package func buffer(_ name: String, elements: Int, type: rk_type) throws(RengaError) -> BufferID {
+        let (bytes, overflow) = elements.multipliedReportingOverflow(by: type.bytes)
+        guard !overflow, elements >= 0 else {
+            throw RengaError(.outOfMemory, "buffer '\(name)' has no addressable size")
+        }
+        return record(BufferRecord(name: name, bytes: bytes, type: type, external: nil))
+    }
+
+    /// The same for numbers that are f32 in any precision: statistics, packed weights as their plan counts them.
     package func buffer(_ name: String, floats: Int) throws(RengaError) -> BufferID {
-        let (bytes, overflow) = floats.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
-        guard !overflow, floats >= 0 else { throw RengaError(.outOfMemory, "buffer '\(name)' has no addressable size") }
-        return record(BufferRecord(name: name, bytes: bytes, external: nil))
+        try buffer(name, elements: floats, type: RK_F32)
     }
 
     /// A buffer that lies outside the arena for as long as the plan lives.
     package func external(
         _ name: String, _ pointer: UnsafeMutablePointer<Float>, floats: Int
     ) -> BufferID {
-        record(BufferRecord(name: name, bytes: floats * MemoryLayout<Float>.stride, external: pointer))
+        record(
+            BufferRecord(name: name, bytes: floats * MemoryLayout<Float>.stride, type: RK_F32, external: pointer))
     }
 
     private func record(_ record: BufferRecord) -> BufferID {
@@ -177,7 +193,7 @@ package final class Emitter {
         guard passage != .backward else {
             throw RengaError(.internalFault, "a backward pass reads '\(graph.name(of: value))', which is not there")
         }
-        let made = try buffer(graph.name(of: value), floats: graph.shapes[value].count)
+        let made = try buffer(graph.name(of: value), elements: graph.shapes[value].count, type: types[value])
         values[value] = made
         return made
     }
@@ -191,8 +207,16 @@ package final class Emitter {
     /// The shape of a value.
     package func shape(_ value: ValueID) -> Shape { graph.shapes[value] }
 
+    /// Elements that a buffer holds.
+    func elements(of buffer: BufferID) -> Int { records[buffer.index].bytes / records[buffer.index].type.bytes }
+
+    /// Where a buffer of floats lies: parameters, statistics, packed weights. Maps, which may have another type, by ``pointer(_:)``.
+    package func floats(_ buffer: BufferID) -> UnsafeMutablePointer<Float>? {
+        pointer(buffer)?.assumingMemoryBound(to: Float.self)
+    }
+
     /// Where a buffer lies, and a note that the step being prepared touches it. nil while measuring.
-    package func pointer(_ buffer: BufferID) -> UnsafeMutablePointer<Float>? {
+    package func pointer(_ buffer: BufferID) -> UnsafeMutableRawPointer? {
         records[buffer.index].first = min(records[buffer.index].first, stepCount)
         records[buffer.index].last = max(records[buffer.index].last, stepCount)
         touchedBytes += records[buffer.index].bytes
@@ -210,6 +234,9 @@ package final class Emitter {
         scratchFloats = max(scratchFloats, floats)
         return floats > 0 ? layout?.scratch : nil
     }
+
+    /// Whether the step being prepared has asked for a pointer: steps before it can no longer be added.
+    var isPreparing: Bool { touchedBytes > 0 }
 
     // MARK: - Steps
 
@@ -233,12 +260,12 @@ package final class Emitter {
         isMeasuring ? nil : UnsafePointer(try program.keep(value))
     }
 
-    /// Adds a step that copies `old` to `new`, and drops it where both came to lie in the same place.
+    /// Adds a step that copies `old` to `new` of the same type, and drops it where both came to lie in the same place.
     package func copy(_ old: BufferID, to new: BufferID, _ label: String) throws(RengaError) {
         mayReplace(old, by: new)
         let (src, dst) = (pointer(old), pointer(new))
         if !isMeasuring, src == dst { return endStep() }
-        try add(rk_sum, sum(of: [src], to: dst, floats: records[new.index].bytes / MemoryLayout<Float>.stride), label)
+        try add(rk_sum, sum(of: [src], to: dst, elements: elements(of: new), type: records[new.index].type), label)
     }
 
     private func note(_ macs: Int) {
@@ -254,12 +281,12 @@ package final class Emitter {
 
     /// Arguments of a plain sum of at most `RK_MAX_SUM` terms.
     func sum(
-        of terms: [UnsafeMutablePointer<Float>?], to dst: UnsafeMutablePointer<Float>?, floats: Int, scale: Float = 1,
-        relu: Bool = false
+        of terms: [UnsafeMutableRawPointer?], to dst: UnsafeMutableRawPointer?, elements: Int, type: rk_type,
+        scale: Float = 1, relu: Bool = false
     ) -> rk_sum_args {
         var args = rk_sum_args()
-        args.isa = isa
-        args.count = Int64(floats)
+        (args.isa, args.type) = (isa, type)
+        args.count = Int64(elements)
         args.terms = Int32(terms.count)
         args.scale = scale
         args.relu = relu ? 1 : 0

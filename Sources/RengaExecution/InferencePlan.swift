@@ -41,7 +41,7 @@ struct InferencePlan {
         emit.begin(group: nil, name: "import \(emit.graph.inputs[index].name)")
         var args = rk_image_import_args()
         (args.n, args.h, args.w, args.c) = (Int64(shape.n), Int64(shape.h), Int64(shape.w), Int64(shape.c))
-        args.dst = UnsafeMutableRawPointer(emit.pointer(try emit.value(index)))
+        (args.type, args.dst) = (emit.type(of: index), emit.pointer(try emit.value(index)))
         return try emit.add(rk_image_import, args)
     }
 
@@ -52,6 +52,7 @@ struct InferencePlan {
         emit.begin(group: nil, name: "export \(emit.graph.name(of: value))")
         var args = rk_image_export_args()
         (args.n, args.h, args.w, args.c) = (Int64(shape.n), Int64(shape.h), Int64(shape.w), Int64(shape.c))
+        args.type = emit.type(of: value)
         args.src = UnsafeRawPointer(emit.pointer(try emit.value(value)))
         return try emit.add(rk_image_export, args)
     }

@@ -64,7 +64,7 @@ extension TrainingEmission {
                 return RecomputationStep(
                     output: step.output, reads: step.reads, backwardReads: trace.backwardReads.sorted(),
                     macs: trace.macs, seconds: Double(trace.macs) / 100e9 + Double(trace.bytes) / 20e9)
-            }, bytes: graph.shapes.map { $0.count.saturatingTimes(MemoryLayout<Float>.stride) })
+            }, bytes: graph.shapes.enumerated().map { $1.count.saturatingTimes(plain.types[$0].bytes) })
         let backwardReads = problem.steps.map(\.backwardReads)
         let (base, steps) = (self, steps)
         let planner = RecomputationPlanner(problem) { (dropped) throws(RengaError) in

@@ -15,6 +15,8 @@ public final class Session: @unchecked Sendable {
     public let steps: [String]
     /// Threads that a run may use.
     public let threads: Int
+    /// What activations and packed weights are held in.
+    public var precision: Precision { settings.precision }
 
     let graph: Graph
     let fused: [FusedStep]
@@ -41,6 +43,7 @@ public final class Session: @unchecked Sendable {
         threads = options.threads ?? min(Int(rk_default_threads()), SessionOptions.mostThreads)
         var settings = EmitterSettings(purpose: .inference, isa: options.isa ?? rk_isa_best(), threads: threads)
         settings.algorithm = try options.forcedAlgorithm()
+        settings.precision = options.precision
         settings.reuseMemory = options.reuseMemory
         settings.serialWhereSmall = options.serialWhereSmall
         self.settings = settings

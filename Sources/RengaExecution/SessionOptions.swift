@@ -23,6 +23,8 @@ public struct SessionOptions: Sendable {
     package var serialWhereSmall = true
     /// The algorithm to take for each convolution that it applies to ("direct", …); nil = the best for each.
     public var algorithm: String?
+    /// The element type of activations and packed weights.
+    public var precision = Precision.f32
     /// Whose kernels; nil = the best of this processor.
     package var isa: rk_isa?
 

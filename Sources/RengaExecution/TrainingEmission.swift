@@ -31,6 +31,7 @@ struct TrainingEmission {
             try recompute(recomputation.missing(for: group, steps, &absent), emit)
             emit.begin(group: group, name: emit.graph.nodes[step.node].name, .backward)
             try emit.graph.nodes[step.node].executable().backward(step, emit)
+            try emit.settleGradients()
         }
     }
 
@@ -51,10 +52,10 @@ struct TrainingEmission {
         emit.begin(group: nil, name: "loss")
         var args = rk_cross_entropy_args()
         (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.n), Int64(shape.c))
-        args.logits = UnsafePointer(emit.pointer(try emit.value(value)))
+        args.logits = UnsafePointer(emit.floats(try emit.value(value)))
         args.labels = UnsafePointer(labels.base.assumingMemoryBound(to: Int32.self))
         args.smoothing = smoothing
-        if let dlogits = try emit.gradientTarget(value) { args.dlogits = emit.pointer(dlogits.buffer) }
+        if let dlogits = try emit.gradientTarget(value) { args.dlogits = emit.floats(dlogits.buffer) }
         (args.loss, args.correct, args.invalid) = (loss, counts, counts + 1)
         args.scratch = emit.scratch(Int(clamping: rk_cross_entropy_scratch(Int64(shape.n))))
         try emit.add(rk_cross_entropy, args)

@@ -45,6 +45,9 @@ package final class TrainingPlan {
         package var labelSmoothing: Float
         /// The most bytes that the plan may hold (``TrainingMemory/total``); nil = as many as nothing running twice needs.
         package var memoryBudget: Int?
+        /// What activations and their gradients are held in. No scaling of the loss comes with bf16: it has the exponents of f32, so that
+        /// gradients do not vanish as they would in f16.
+        package var precision = Precision.f32
         /// Whether sums and activations run inside the step before them.
         package var fuse = true
         /// Whether buffers that are never alive together share memory.
@@ -117,6 +120,7 @@ package final class TrainingPlan {
         loss = cells.base.bindMemory(to: Double.self, capacity: 1)
         dropout = (cells.base + 24).bindMemory(to: UInt64.self, capacity: 2)
         var settings = EmitterSettings(purpose: .training, isa: options.isa, threads: options.threads)
+        settings.precision = options.precision
         settings.reuseMemory = options.reuseMemory
         settings.serialWhereSmall = options.serialWhereSmall
         settings.dropout = (dropout, dropout + 1)

@@ -41,12 +41,15 @@ extension Evaluation {
     /// Runs `network` over `dataset`, batch by batch; u8 images are normalised as the network's metadata says.
     /// threads: 1 ... 256; nil = as many as this process may use. Any number gives the same counts.
     /// Errors: shapeMismatch (images or classes that do not fit), unsupported (not a classifier), outOfMemory.
-    public init(of network: Network, on dataset: Dataset, threads: Int? = nil) throws(RengaError) {
+    public init(
+        of network: Network, on dataset: Dataset, threads: Int? = nil, precision: Precision = .f32
+    ) throws(RengaError) {
         try Evaluation.check(dataset, fits: network, "the data set")
         classes = try Trainer.classes(of: network)
         var options = SessionOptions()
         options.batch = Evaluation.batch(dataset)
         options.threads = threads
+        options.precision = precision
         let session = try Session(network, options)
         let output = network.outputs[0] - network.inputs.count
         let isSoftmax = output >= 0 && network.nodes[output].op is Softmax

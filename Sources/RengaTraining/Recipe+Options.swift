@@ -68,6 +68,7 @@ extension Recipe {
         .integer("pad", \.augmentPad, 0...1024, "Shift training images by up to this many pixels each way."),
         .flag("flip", \.augmentFlip, "Mirror training images left to right, each with probability 1/2."),
         .integer("seed", \.seed, 0...Int.max, "Seeds shuffling, augmentation and dropout."),
+        .word("precision", \.precision, "What activations and their gradients are held in; parameters are f32."),
     ]
 }
 

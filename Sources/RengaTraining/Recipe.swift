@@ -1,5 +1,6 @@
 // Recipe.swift: everything that decides a training besides the network and the data: a value.
 // Not here: its options by name (Recipe+Options), ready-made recipes (Recipe+Presets), the loop (Trainer).
+import RengaExecution
 import RengaNetwork
 
 /// The rule that turns a gradient into a step.
@@ -48,6 +49,8 @@ public struct Recipe: Sendable, Equatable {
     public var augmentFlip = false
     /// Seeds shuffling, augmentation and dropout.
     public var seed = 0
+    /// The element type of activations and their gradients. Parameters, which checkpoints hold, are f32 in any.
+    public var precision = Precision.f32
 
     /// The default recipe.
     public init() {}

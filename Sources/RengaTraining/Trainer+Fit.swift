@@ -109,8 +109,7 @@ extension Trainer {
     private func finishEpoch(
         _ validation: Dataset?, _ checkpoint: CheckpointOptions?, _ progress: ((TrainingProgress) -> Bool)?
     ) throws(RengaError) {
-        let evaluation: Evaluation? =
-            if let validation { try Evaluation(of: snapshot(), on: validation, threads: threads) } else { nil }
+        let evaluation = try validation.map { set throws(RengaError) in try judge(on: set) }
         var now = progressNow()
         now.epochEnded = true
         now.testAccuracy = evaluation?.accuracy
@@ -121,6 +120,11 @@ extension Trainer {
         position.endEpoch()
         if let checkpoint { try write(to: checkpoint.path) }
         try report(now, to: progress)
+    }
+
+    /// As the network would be used that was trained so: in the recipe's precision.
+    private func judge(on validation: Dataset) throws(RengaError) -> Evaluation {
+        try Evaluation(of: snapshot(), on: validation, threads: threads, precision: recipe.precision)
     }
 
     private func report(_ now: TrainingProgress, to progress: ((TrainingProgress) -> Bool)?) throws(RengaError) {

@@ -69,10 +69,10 @@ public final class Trainer: @unchecked Sendable {
         }
         classes = try Trainer.classes(of: network)
         let isa = options.isa ?? rk_isa_best()
-        plan = try TrainingPlan(
-            network,
-            TrainingPlan.Options(
-                n: recipe.batchSize, threads: threads, isa: isa, labelSmoothing: Float(recipe.labelSmoothing)))
+        var wishes = TrainingPlan.Options(
+            n: recipe.batchSize, threads: threads, isa: isa, labelSmoothing: Float(recipe.labelSmoothing))
+        wishes.precision = recipe.precision
+        plan = try TrainingPlan(network, wishes)
         optimizer = try Optimizer(recipe, plan, isa: isa)
         statisticsBefore = try Buffer(floats: plan.statisticFloats, for: "the running statistics")
         template = network

@@ -17,7 +17,8 @@ OPTIONAL = {
     ("renga_dataset_get", "labels"), ("renga_trainer_create", "recipe"), ("renga_trainer_fit", "test"),
     ("renga_trainer_fit", "checkpoint"), ("renga_trainer_fit", "progress"), ("renga_trainer_fit", "user_data"),
     ("renga_trainer_step", "out_loss"), ("renga_trainer_step", "out_correct"), ("renga_evaluate", "out_accuracy"),
-    ("renga_evaluate", "out_loss"), ("renga_evaluate", "out_confusion"),
+    ("renga_evaluate", "out_loss"), ("renga_evaluate", "out_confusion"), ("renga_evaluate_in", "out_accuracy"),
+    ("renga_evaluate_in", "out_loss"), ("renga_evaluate_in", "out_confusion"),
 }
 
 
@@ -105,6 +106,8 @@ def arguments(world, name):
         "renga_trainer_resume": [str(w.checkpoint).encode(), 1, Out()],
         "renga_evaluate": [w.network, w.dataset, 1, Out(ctypes.c_double, 1.0), Out(ctypes.c_double, 1.0),
                            (ctypes.c_int64 * 9)(), 9],
+        "renga_evaluate_in": [w.network, w.dataset, 1, 1, Out(ctypes.c_double, 1.0), Out(ctypes.c_double, 1.0),
+                              (ctypes.c_int64 * 9)(), 9],
     }[name]
     return made
 

@@ -126,6 +126,7 @@ def test_run_many_with_two_inputs_and_outputs(renga):
     ({"batch": 0}, abi.ERROR_INVALID_ARGUMENT), ({"batch": -1}, abi.ERROR_INVALID_ARGUMENT),
     ({"threads": -1}, abi.ERROR_INVALID_ARGUMENT), ({"threads": 257}, abi.ERROR_INVALID_ARGUMENT),
     ({"height": -1}, abi.ERROR_INVALID_ARGUMENT), ({"width": 2**31}, abi.ERROR_INVALID_ARGUMENT),
+    ({"precision": 2}, abi.ERROR_INVALID_ARGUMENT), ({"precision": -1}, abi.ERROR_INVALID_ARGUMENT),
     ({"fold_batch_norm": 2}, abi.ERROR_INVALID_ARGUMENT), ({"algorithm": b"magic"}, abi.ERROR_NOT_FOUND),
 ])
 def test_options_out_of_bounds(renga, resnet, fields, status):
@@ -149,6 +150,29 @@ def test_algorithms_agree(renga, resnet):
         answers[algorithm] = list(scores)
         renga.session_free(session)
     assert close(answers[None], answers[b"reference"], 1e-3) and close(answers[b"direct"], answers[b"reference"], 1e-3)
+
+
+def test_bf16_is_near_f32_in_half_the_memory_and_the_same_bits_for_any_threads(renga, resnet):
+    images, answers, memories = noise(4 * 768), {}, {}
+    assert abi.PRECISION_F32 == 0 and abi.PRECISION_BF16 == 1
+    for precision in (abi.PRECISION_F32, abi.PRECISION_BF16):
+        found = set()
+        for threads in (1, 2, 3):
+            session = renga.session(resnet, batch=4, threads=threads, precision=precision)
+            found.add(run(renga, session, images, 4))
+            memory = abi.Memory()
+            renga.memory_init(ctypes.byref(memory), ctypes.sizeof(memory))
+            renga.session_memory(session, ctypes.byref(memory))
+            memories[precision] = memory.activations
+            assert json.loads(renga.text("session_profile", session, 1))["precision"] == ("f32", "bf16")[precision]
+            renga.session_free(session)
+        assert len(found) == 1, "thread counts differ"
+        answers[precision] = list((ctypes.c_float * 40).from_buffer_copy(found.pop()))
+    half, whole = answers[abi.PRECISION_BF16], answers[abi.PRECISION_F32]
+    assert half != whole
+    scale = math.sqrt(sum(value * value for value in whole))
+    assert math.sqrt(sum((a - b) ** 2 for a, b in zip(half, whole))) < 2.5e-2 * scale
+    assert memories[abi.PRECISION_BF16] < 0.6 * memories[abi.PRECISION_F32]
 
 
 def test_another_image_size(renga, resnet):

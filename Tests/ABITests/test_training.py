@@ -70,10 +70,23 @@ def test_evaluate(renga, network, dataset):
     assert renga.status("evaluate", network, dataset, 1, None, None, confusion, 8) == abi.ERROR_SHAPE_MISMATCH
 
 
-def test_threads_do_not_change_a_bit(renga, network, dataset):
+def test_evaluate_in_bf16(renga, network, dataset):
+    losses = []
+    for precision in (abi.PRECISION_F32, abi.PRECISION_BF16):
+        accuracy, loss, confusion = ctypes.c_double(), ctypes.c_double(), (ctypes.c_int64 * 9)()
+        renga.evaluate_in(network, dataset, precision, 1, ctypes.byref(accuracy), ctypes.byref(loss), confusion, 9)
+        assert sum(confusion) == 48
+        losses.append(loss.value)
+    assert losses[0] != losses[1] and abs(losses[1] - losses[0]) < 0.02 * losses[0]
+    for wrong in (-1, 2):
+        assert renga.status("evaluate_in", network, dataset, wrong, 1, None, None, None, 0) == abi.ERROR_INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, RECIPE + b",precision=bf16"])
+def test_threads_do_not_change_a_bit(renga, network, dataset, recipe):
     weights = []
     for threads in (1, 2, 1):
-        trainer = renga.made("trainer_create", network, RECIPE, threads)
+        trainer = renga.made("trainer_create", network, recipe, threads)
         fit(renga, trainer, dataset)
         weights.append(trained(renga, trainer))
         renga.trainer_free(trainer)

@@ -2,6 +2,7 @@
 // linked with the static Swift runtime, which test bundles cannot be.
 import CRengaAPI
 import CRengaKernels
+import RengaExecution
 import RengaNetwork
 import XCTest
 
@@ -25,6 +26,13 @@ final class ContractTests: XCTestCase {
         XCTAssertEqual(UInt32(ImageElement.u8.rawValue), RENGA_U8.rawValue)
         XCTAssertEqual(UInt32(ImageLayout.nhwc.rawValue), RENGA_NHWC.rawValue)
         XCTAssertEqual(UInt32(ImageLayout.nchw.rawValue), RENGA_NCHW.rawValue)
+    }
+
+    /// The C face takes a code as an index into all cases.
+    func testPrecisions() {
+        XCTAssertEqual(Precision.allCases, [.f32, .bf16])
+        XCTAssertEqual(RENGA_PRECISION_F32.rawValue, 0)
+        XCTAssertEqual(RENGA_PRECISION_BF16.rawValue, 1)
     }
 
     func testBounds() {

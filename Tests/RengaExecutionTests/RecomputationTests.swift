@@ -25,10 +25,12 @@ final class RecomputationTests: XCTestCase {
     }
 
     /// Between everything kept and the least possible.
-    private func budgets(_ check: GradientCheck, _ isa: rk_isa) throws -> (most: Int, least: Int) {
-        let most = try check.plan(isa: isa).memory.total
+    private func budgets(
+        _ check: GradientCheck, _ isa: rk_isa, _ precision: Precision
+    ) throws -> (most: Int, least: Int) {
+        let most = try check.plan(isa: isa) { $0.precision = precision }.memory.total
         do {
-            _ = try check.plan(isa: isa) { $0.memoryBudget = 1 }
+            _ = try check.plan(isa: isa) { ($0.memoryBudget, $0.precision) = (1, precision) }
             XCTFail("a byte is no budget")
         } catch let error as RengaError {
             XCTAssertEqual(error.status, .invalidArgument)
@@ -38,13 +40,15 @@ final class RecomputationTests: XCTestCase {
         return (most, most)
     }
 
-    private func assertSameBits(_ network: Network, n: Int, _ what: String, isa: rk_isa = rk_isa_best()) throws {
+    private func assertSameBits(
+        _ network: Network, n: Int, _ what: String, isa: rk_isa = rk_isa_best(), _ precision: Precision = .f32
+    ) throws {
         let check = try GradientCheck(network, n: n)
-        let expected = try Trace(check.plan(isa: isa), check)
-        let (most, least) = try budgets(check, isa)
+        let expected = try Trace(check.plan(isa: isa) { $0.precision = precision }, check)
+        let (most, least) = try budgets(check, isa, precision)
         XCTAssertLessThanOrEqual(least, most, what)
         for budget in Set([least, (least + most) / 2, (least + 3 * most) / 4]).sorted() {
-            let plan = try check.plan(isa: isa) { $0.memoryBudget = budget }
+            let plan = try check.plan(isa: isa) { ($0.memoryBudget, $0.precision) = (budget, precision) }
             XCTAssertLessThanOrEqual(plan.memory.total, budget, what)
             XCTAssertTrue(try Trace(plan, check) == expected, "\(what): other bits with \(budget) of \(most) bytes")
             if budget < most { XCTAssertGreaterThan(plan.memory.recomputation.steps, 0, what) }
@@ -54,6 +58,7 @@ final class RecomputationTests: XCTestCase {
     func testEveryOperatorGivesTheSameBits() throws {
         for test in try Cases.all() {
             for isa in testedSets { try assertSameBits(test.network, n: 3, test.name, isa: isa) }
+            try assertSameBits(test.network, n: 3, "\(test.name) in bf16", .bf16)
         }
     }
 

@@ -6,13 +6,15 @@ import XCTest
 
 final class RecipeTests: XCTestCase {
     func testTextSetsWhatItNames() throws {
-        let recipe = try Recipe(text: "fast,epochs=3,batch=64,optimizer=adamw,learning_rate=0.25,nesterov=no,seed=7")
+        let recipe = try Recipe(
+            text: "fast,epochs=3,batch=64,optimizer=adamw,learning_rate=0.25,nesterov=no,seed=7,precision=bf16")
         XCTAssertEqual(recipe.epochs, 3)
         XCTAssertEqual(recipe.batchSize, 64)
         XCTAssertEqual(recipe.optimizer, .adamw)
         XCTAssertEqual(recipe.learningRate, 0.25)
         XCTAssertFalse(recipe.nesterov)
         XCTAssertEqual(recipe.seed, 7)
+        XCTAssertEqual(recipe.precision, .bf16)
         XCTAssertEqual(recipe.schedule.shape, .onecycle, "from the preset")
         XCTAssertEqual(try Recipe(text: ""), Recipe())
         XCTAssertEqual(try Recipe(text: "epochs=3").epochs, 3)

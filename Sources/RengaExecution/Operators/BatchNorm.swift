@@ -19,29 +19,31 @@ extension BatchNorm: Executable {
         let shape = emit.shape(step.output)
         let ddst = try emit.gradient(step.output)
         let (mean, rstd) = try statistics(step, emit)
+        let src = try emit.input(step.inputs[0], of: step)
         var args = rk_batch_norm_backward_args()
-        (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.rows), Int64(shape.c))
+        (args.isa, args.type) = (emit.isa, emit.type(of: step))
+        (args.rows, args.c) = (Int64(shape.rows), Int64(shape.c))
         args.frozen_stats = mode == .train ? 0 : 1
         args.ddst = UnsafeRawPointer(emit.pointer(ddst))
         args.relu = step.activation == .relu ? 1 : 0
         if step.activation == .relu { args.dst = UnsafeRawPointer(emit.pointer(try emit.value(step.output))) }
-        args.src = UnsafeRawPointer(emit.pointer(try emit.value(step.inputs[0])))
-        args.mean = UnsafePointer(emit.pointer(mean))
-        args.rstd = UnsafePointer(emit.pointer(rstd))
+        args.src = UnsafeRawPointer(emit.pointer(src))
+        args.mean = UnsafePointer(emit.floats(mean))
+        args.rstd = UnsafePointer(emit.floats(rstd))
         if isAffine {
-            args.gamma = UnsafePointer(emit.pointer(try emit.parameter(step.node, "gamma")))
+            args.gamma = UnsafePointer(emit.floats(try emit.parameter(step.node, "gamma")))
             args.dgamma = emit.parameterGradient(step.node, "gamma")
             args.dbeta = emit.parameterGradient(step.node, "beta")
         }
-        if let dsrc = try emit.gradientTarget(step.inputs[0]) {
+        if let dsrc = try emit.gradientTarget(step.inputs[0], of: step) {
             if !dsrc.accumulate { emit.mayReplace(ddst, by: dsrc.buffer) }
-            args.dsrc = UnsafeMutableRawPointer(emit.pointer(dsrc.buffer))
+            args.dsrc = emit.pointer(dsrc.buffer)
             args.accumulate_dsrc = dsrc.accumulate ? 1 : 0
         }
-        if let add = step.add, let dadd = try emit.gradientTarget(add) {
+        if let add = step.add, let dadd = try emit.gradientTarget(add, of: step) {
             // Only if dsrc did not take the place.
             if !dadd.accumulate { emit.mayReplace(ddst, by: dadd.buffer) }
-            args.dadd = UnsafeMutableRawPointer(emit.pointer(dadd.buffer))
+            args.dadd = emit.pointer(dadd.buffer)
             args.accumulate_dadd = dadd.accumulate ? 1 : 0
         }
         args.scratch = emit.scratch(rk_batch_norm_scratch(args.rows, args.c))
@@ -53,21 +55,22 @@ extension BatchNorm: Executable {
     private func train(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         let shape = emit.shape(step.output)
         let (mean, rstd) = try statistics(step, emit)
+        let maps = try self.maps(step, emit)
         var args = rk_batch_norm_train_args()
-        (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.rows), Int64(shape.c))
+        (args.isa, args.type) = (emit.isa, emit.type(of: step))
+        (args.rows, args.c) = (Int64(shape.rows), Int64(shape.c))
         if isAffine {
-            args.gamma = UnsafePointer(emit.pointer(try emit.parameter(step.node, "gamma")))
-            args.beta = UnsafePointer(emit.pointer(try emit.parameter(step.node, "beta")))
+            args.gamma = UnsafePointer(emit.floats(try emit.parameter(step.node, "gamma")))
+            args.beta = UnsafePointer(emit.floats(try emit.parameter(step.node, "beta")))
         }
-        args.mean = emit.pointer(mean)
-        args.rstd = emit.pointer(rstd)
-        args.scale_shift = emit.pointer(try scaleAndShift(step, emit))
-        args.running_mean = emit.pointer(try emit.parameter(step.node, "running_mean"))
-        args.running_var = emit.pointer(try emit.parameter(step.node, "running_variance"))
+        args.mean = emit.floats(mean)
+        args.rstd = emit.floats(rstd)
+        args.scale_shift = emit.floats(try scaleAndShift(step, emit))
+        args.running_mean = emit.floats(try emit.parameter(step.node, "running_mean"))
+        args.running_var = emit.floats(try emit.parameter(step.node, "running_variance"))
         (args.epsilon, args.momentum) = (Float(epsilon), Float(momentum))
         args.relu = step.activation == .relu ? 1 : 0
-        let maps = try self.maps(step, emit)
-        (args.src, args.add, args.dst) = (maps.src, maps.add, maps.dst)
+        (args.src, args.add, args.dst) = maps.pointers(emit)
         args.scratch = emit.scratch(rk_batch_norm_scratch(args.rows, args.c))
         try emit.add(rk_batch_norm_train, args)
     }
@@ -75,13 +78,11 @@ extension BatchNorm: Executable {
     /// dst once more, by the statistics of the forward pass: running statistics do not move twice.
     private func recompute(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         let c = emit.shape(step.output).c
-        let block = emit.pointer(try scaleAndShift(step, emit))
-        var args = arguments(step, emit)
-        args.center = UnsafePointer(emit.pointer(try statistics(step, emit).mean))
+        var args = try arguments(step, emit)
+        let block = emit.floats(try scaleAndShift(step, emit))
+        args.center = UnsafePointer(emit.floats(try statistics(step, emit).mean))
         args.scale = UnsafePointer(block)
         args.shift = block.map { UnsafePointer($0 + c) }
-        let maps = try self.maps(step, emit)
-        (args.src, args.add, args.dst) = (maps.src, maps.add, maps.dst)
         try emit.add(rk_scale_shift, args)
     }
 
@@ -103,37 +104,44 @@ extension BatchNorm: Executable {
     private func scaleShift(
         _ step: FusedStep, _ emit: Emitter, _ numbers: (scale: BufferID, shift: BufferID)
     ) throws(RengaError) {
-        var args = arguments(step, emit)
-        args.scale = UnsafePointer(emit.pointer(numbers.scale))
-        args.shift = UnsafePointer(emit.pointer(numbers.shift))
-        let maps = try self.maps(step, emit)
-        (args.src, args.add, args.dst) = (maps.src, maps.add, maps.dst)
+        var args = try arguments(step, emit)
+        args.scale = UnsafePointer(emit.floats(numbers.scale))
+        args.shift = UnsafePointer(emit.floats(numbers.shift))
         try emit.add(rk_scale_shift, args)
     }
 
-    private func arguments(_ step: FusedStep, _ emit: Emitter) -> rk_scale_shift_args {
+    /// All but scale and shift. Before the step's first pointer.
+    private func arguments(_ step: FusedStep, _ emit: Emitter) throws(RengaError) -> rk_scale_shift_args {
         let shape = emit.shape(step.output)
+        let maps = try self.maps(step, emit)
         var args = rk_scale_shift_args()
-        (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.rows), Int64(shape.c))
+        (args.isa, args.type) = (emit.isa, emit.type(of: step))
+        (args.rows, args.c) = (Int64(shape.rows), Int64(shape.c))
         args.relu = step.activation == .relu ? 1 : 0
+        (args.src, args.add, args.dst) = maps.pointers(emit)
         return args
     }
 
-    private typealias Maps = (src: UnsafeRawPointer?, add: UnsafeRawPointer?, dst: UnsafeMutableRawPointer?)
+    private struct Maps {
+        let src, dst: BufferID
+        let add: BufferID?
 
-    private func maps(_ step: FusedStep, _ emit: Emitter) throws(RengaError) -> Maps {
-        let (src, dst) = (try emit.value(step.inputs[0]), try emit.value(step.output))
-        emit.mayReplace(src, by: dst)
-        var add: BufferID?
-        if let value = step.add {
-            let buffer = try emit.value(value)
-            emit.mayReplace(buffer, by: dst)
-            add = buffer
+        func pointers(
+            _ emit: Emitter
+        ) -> (src: UnsafeRawPointer?, add: UnsafeRawPointer?, dst: UnsafeMutableRawPointer?) {
+            for old in [src, add].compactMap(\.self) { emit.mayReplace(old, by: dst) }
+            return (
+                UnsafeRawPointer(emit.pointer(src)), add.flatMap { UnsafeRawPointer(emit.pointer($0)) },
+                emit.pointer(dst)
+            )
         }
-        return (
-            UnsafeRawPointer(emit.pointer(src)), add.flatMap { UnsafeRawPointer(emit.pointer($0)) },
-            UnsafeMutableRawPointer(emit.pointer(dst))
-        )
+    }
+
+    /// Before the step's first pointer.
+    private func maps(_ step: FusedStep, _ emit: Emitter) throws(RengaError) -> Maps {
+        let src = try emit.input(step.inputs[0], of: step)
+        let add = try step.add.map { value throws(RengaError) in try emit.input(value, of: step) }
+        return Maps(src: src, dst: try emit.value(step.output), add: add)
     }
 
     /// Scale and shift by this run's parameters, and rstd for the backward pass.
@@ -144,14 +152,14 @@ extension BatchNorm: Executable {
         var args = rk_batch_norm_prepare_args()
         (args.c, args.epsilon) = (Int64(c), Float(epsilon))
         if isAffine {
-            args.gamma = UnsafePointer(emit.pointer(try emit.parameter(step.node, "gamma")))
-            args.beta = UnsafePointer(emit.pointer(try emit.parameter(step.node, "beta")))
+            args.gamma = UnsafePointer(emit.floats(try emit.parameter(step.node, "gamma")))
+            args.beta = UnsafePointer(emit.floats(try emit.parameter(step.node, "beta")))
         }
-        args.mean = UnsafePointer(emit.pointer(try emit.parameter(step.node, "running_mean")))
-        args.var = UnsafePointer(emit.pointer(try emit.parameter(step.node, "running_variance")))
-        args.scale = emit.pointer(scale)
-        args.shift = emit.pointer(shift)
-        args.rstd = emit.pointer(try statistics(step, emit).rstd)
+        args.mean = UnsafePointer(emit.floats(try emit.parameter(step.node, "running_mean")))
+        args.var = UnsafePointer(emit.floats(try emit.parameter(step.node, "running_variance")))
+        args.scale = emit.floats(scale)
+        args.shift = emit.floats(shift)
+        args.rstd = emit.floats(try statistics(step, emit).rstd)
         try emit.add(rk_batch_norm_prepare, args, "prepare")
         return (scale, shift)
     }

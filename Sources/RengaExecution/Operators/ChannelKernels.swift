@@ -17,7 +17,8 @@ extension Emitter {
         zeroRest: Bool = false, label: String = ""
     ) throws(RengaError) {
         var args = rk_channel_copy_args()
-        (args.isa, args.rows, args.count) = (isa, Int64(shape(step.output).rows), Int64(count))
+        (args.isa, args.type) = (isa, type(of: step))
+        (args.rows, args.count) = (Int64(shape(step.output).rows), Int64(count))
         (args.src_c, args.src_offset) = (Int64(from.c), Int64(from.offset))
         (args.dst_c, args.dst_offset) = (Int64(to.c), Int64(to.offset))
         args.src = UnsafeRawPointer(pointer(from.buffer))

@@ -10,7 +10,7 @@ extension Concat: Executable {
         var offset = 0
         for input in step.inputs {
             let c = emit.shape(input).c
-            let from = ChannelRange(buffer: try emit.value(input), c: c, offset: 0)
+            let from = ChannelRange(buffer: try emit.input(input, of: step), c: c, offset: 0)
             try emit.copyChannels(from, to: ChannelRange(buffer: dst, c: width, offset: offset), count: c, step)
             offset += c
         }
@@ -23,7 +23,7 @@ extension Concat: Executable {
         var offset = 0
         for input in step.inputs {
             let c = emit.shape(input).c
-            if let dsrc = try emit.gradientTarget(input) {
+            if let dsrc = try emit.gradientTarget(input, of: step) {
                 let from = ChannelRange(buffer: ddst, c: width, offset: offset)
                 let to = ChannelRange(buffer: dsrc.buffer, c: c, offset: 0)
                 try emit.copyChannels(from, to: to, count: c, step, accumulate: dsrc.accumulate, label: "backward")

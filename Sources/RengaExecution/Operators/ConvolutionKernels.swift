@@ -12,17 +12,17 @@ struct ConvolutionKernels {
 
     /// dst = activation(conv(src, weight) + bias + add).
     func forward(_ emit: Emitter) throws(RengaError) {
-        let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_FORWARD)
+        let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_FORWARD, emit.type(of: step))
         let packed = try emit.packedWeight(step.node, plan)
+        let src = try emit.input(step.inputs[0], of: step)
+        let add = try step.add.map { value throws(RengaError) in try emit.input(value, of: step) }
         let dst = try emit.value(step.output)
         var args = rk_conv_forward_args()
         args.plan = try emit.keep(plan)
-        let src = try emit.value(step.inputs[0])
         args.src = UnsafeRawPointer(emit.pointer(src))
-        args.packed = UnsafePointer(emit.pointer(packed))
-        if hasBias { args.bias = UnsafePointer(emit.pointer(try emit.parameter(step.node, "bias"))) }
-        if let add = step.add {
-            let add = try emit.value(add)
+        args.packed = UnsafePointer(emit.floats(packed))
+        if hasBias { args.bias = UnsafePointer(emit.floats(try emit.parameter(step.node, "bias"))) }
+        if let add {
             // dst may lie on add, but not where add is src itself.
             if add != src { emit.mayReplace(add, by: dst) }
             args.add = UnsafeRawPointer(emit.pointer(add))
@@ -32,9 +32,9 @@ struct ConvolutionKernels {
         case .relu: args.activation = RK_ACTIVATION_RELU
         case .prelu(let node):
             args.activation = RK_ACTIVATION_PRELU
-            args.slope = UnsafePointer(emit.pointer(try emit.parameter(node, "slope")))
+            args.slope = UnsafePointer(emit.floats(try emit.parameter(node, "slope")))
         }
-        args.dst = UnsafeMutableRawPointer(emit.pointer(dst))
+        args.dst = emit.pointer(dst)
         args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
         try emit.add(rk_conv_forward, args, algorithm: algorithmName(plan), macs: macs)
     }
@@ -44,17 +44,18 @@ struct ConvolutionKernels {
         if step.activation == .relu { try emit.maskGradient(step.output) }
         let ddst = try emit.gradient(step.output)
         if let dweight = emit.parameterGradient(step.node, "weight") { try backwardWeight(ddst, dweight, emit) }
-        if let dsrc = try emit.gradientTarget(step.inputs[0]) { try backwardData(ddst, dsrc, emit) }
+        if let dsrc = try emit.gradientTarget(step.inputs[0], of: step) { try backwardData(ddst, dsrc, emit) }
         if let add = step.add { try emit.passGradient(ddst, to: add) }
     }
 
     private func backwardWeight(
         _ ddst: BufferID, _ dweight: UnsafeMutablePointer<Float>, _ emit: Emitter
     ) throws(RengaError) {
-        let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_BACKWARD_WEIGHT)
+        let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_BACKWARD_WEIGHT, emit.type(of: step))
+        let src = try emit.input(step.inputs[0], of: step)
         var args = rk_conv_backward_weight_args()
         args.plan = try emit.keep(plan)
-        args.src = UnsafeRawPointer(emit.pointer(try emit.value(step.inputs[0])))
+        args.src = UnsafeRawPointer(emit.pointer(src))
         args.ddst = UnsafeRawPointer(emit.pointer(ddst))
         args.dweight = dweight
         args.dbias = hasBias ? emit.parameterGradient(step.node, "bias") : nil
@@ -63,14 +64,14 @@ struct ConvolutionKernels {
     }
 
     private func backwardData(_ ddst: BufferID, _ dsrc: GradientTarget, _ emit: Emitter) throws(RengaError) {
-        let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_BACKWARD_DATA)
+        let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_BACKWARD_DATA, emit.type(of: step))
         let packed = try emit.packedWeight(step.node, plan)
         var args = rk_conv_backward_data_args()
         args.plan = try emit.keep(plan)
         args.ddst = UnsafeRawPointer(emit.pointer(ddst))
-        args.packed = UnsafePointer(emit.pointer(packed))
-        args.dsrc = UnsafeMutableRawPointer(emit.pointer(dsrc.buffer))
-        if dsrc.accumulate { args.add = args.dsrc.map { UnsafeRawPointer($0) } }
+        args.packed = UnsafePointer(emit.floats(packed))
+        args.dsrc = emit.pointer(dsrc.buffer)
+        if dsrc.accumulate { args.add = UnsafeRawPointer(args.dsrc) }
         args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
         try emit.add(rk_conv_backward_data, args, "backward data", algorithm: algorithmName(plan), macs: macs)
     }

@@ -5,7 +5,7 @@ import RengaNetwork
 extension Flatten: Executable {
     /// dst is src under another shape.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
-        emit.place(step.output, in: try emit.value(step.inputs[0]))
+        emit.place(step.output, in: try emit.input(step.inputs[0], of: step))
     }
 
     /// dsrc is ddst under another shape.

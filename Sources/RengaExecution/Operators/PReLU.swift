@@ -6,14 +6,15 @@ import RengaNetwork
 extension PReLU: Executable {
     /// dst = src where src > 0, else slope[c] src; maps `[N,H,W,C]`.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
-        let (src, dst) = (try emit.value(step.inputs[0]), try emit.value(step.output))
+        let (src, dst) = (try emit.input(step.inputs[0], of: step), try emit.value(step.output))
         emit.mayReplace(src, by: dst)
         let shape = emit.shape(step.output)
         var args = rk_prelu_args()
-        (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.rows), Int64(shape.c))
+        (args.isa, args.type) = (emit.isa, emit.type(of: step))
+        (args.rows, args.c) = (Int64(shape.rows), Int64(shape.c))
         args.src = UnsafeRawPointer(emit.pointer(src))
-        args.slope = UnsafePointer(emit.pointer(try emit.parameter(step.node, "slope")))
-        args.dst = UnsafeMutableRawPointer(emit.pointer(dst))
+        args.slope = UnsafePointer(emit.floats(try emit.parameter(step.node, "slope")))
+        args.dst = emit.pointer(dst)
         try emit.add(rk_prelu, args)
     }
 
@@ -21,13 +22,14 @@ extension PReLU: Executable {
     package func backward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         let shape = emit.shape(step.output)
         var args = rk_prelu_backward_args()
-        (args.isa, args.rows, args.c) = (emit.isa, Int64(shape.rows), Int64(shape.c))
-        args.src = UnsafeRawPointer(emit.pointer(try emit.value(step.inputs[0])))
-        args.slope = UnsafePointer(emit.pointer(try emit.parameter(step.node, "slope")))
+        (args.isa, args.type) = (emit.isa, emit.type(of: step))
+        (args.rows, args.c) = (Int64(shape.rows), Int64(shape.c))
+        args.src = UnsafeRawPointer(emit.pointer(try emit.input(step.inputs[0], of: step)))
+        args.slope = UnsafePointer(emit.floats(try emit.parameter(step.node, "slope")))
         args.ddst = UnsafeRawPointer(emit.pointer(try emit.gradient(step.output)))
-        if let dsrc = try emit.gradientTarget(step.inputs[0]) {
+        if let dsrc = try emit.gradientTarget(step.inputs[0], of: step) {
             args.accumulate = dsrc.accumulate ? 1 : 0
-            args.dsrc = UnsafeMutableRawPointer(emit.pointer(dsrc.buffer))
+            args.dsrc = emit.pointer(dsrc.buffer)
         }
         args.dslope = emit.parameterGradient(step.node, "slope")
         args.scratch = emit.scratch(rk_batch_norm_scratch(args.rows, args.c))

@@ -11,20 +11,22 @@ struct PoolKernels {
 
     func forward(_ emit: Emitter, _ run: @escaping StepFunction) throws(RengaError) {
         var args = rk_pool_args()
-        (args.isa, args.shape, args.count_include_pad) = (emit.isa, shape(emit), countIncludePad ? 1 : 0)
-        args.src = UnsafeRawPointer(emit.pointer(try emit.value(step.inputs[0])))
-        args.dst = UnsafeMutableRawPointer(emit.pointer(try emit.value(step.output)))
+        (args.isa, args.type) = (emit.isa, emit.type(of: step))
+        (args.shape, args.count_include_pad) = (shape(emit), countIncludePad ? 1 : 0)
+        args.src = UnsafeRawPointer(emit.pointer(try emit.input(step.inputs[0], of: step)))
+        args.dst = emit.pointer(try emit.value(step.output))
         try emit.add(run, args)
     }
 
     func backward(_ emit: Emitter, _ run: @escaping StepFunction, readsSource: Bool) throws(RengaError) {
-        guard let dsrc = try emit.gradientTarget(step.inputs[0]) else { return }
+        guard let dsrc = try emit.gradientTarget(step.inputs[0], of: step) else { return }
         var args = rk_pool_backward_args()
-        (args.isa, args.shape, args.count_include_pad) = (emit.isa, shape(emit), countIncludePad ? 1 : 0)
+        (args.isa, args.type) = (emit.isa, emit.type(of: step))
+        (args.shape, args.count_include_pad) = (shape(emit), countIncludePad ? 1 : 0)
         args.accumulate = dsrc.accumulate ? 1 : 0
-        if readsSource { args.src = UnsafeRawPointer(emit.pointer(try emit.value(step.inputs[0]))) }
+        if readsSource { args.src = UnsafeRawPointer(emit.pointer(try emit.input(step.inputs[0], of: step))) }
         args.ddst = UnsafeRawPointer(emit.pointer(try emit.gradient(step.output)))
-        args.dsrc = UnsafeMutableRawPointer(emit.pointer(dsrc.buffer))
+        args.dsrc = emit.pointer(dsrc.buffer)
         try emit.add(run, args, "backward")
     }
 

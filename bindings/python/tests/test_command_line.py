@@ -85,6 +85,26 @@ def test_train_eval_run_bench_and_fold(command_line: CommandLine, npz: Path) -> 
     assert sorted(path.name for path in folder.iterdir()) == ["f", "n", "x.npy", "y.npy"]
 
 
+def test_bf16(command_line: CommandLine, npz: Path) -> None:
+    folder = command_line.folder
+    bf16 = ("--precision", "bf16")
+    arguments = ("train", "arch:resnet,depth=8", "--data", npz, "--out", "n", "--epochs", 3, "--recipe", "fast,batch=32")
+    trained = answer(command_line, *arguments, *bf16)
+    assert trained["precision"] == "bf16" == trained["recipe"]["precision"] and trained["test_accuracy"] > 0.5
+    judged = answer(command_line, "eval", "n", "--data", npz, *bf16)
+    assert judged["precision"] == "bf16" and judged["loss"] == trained["test_loss"]
+    assert answer(command_line, "eval", "n", "--data", npz)["loss"] != judged["loss"]
+    images, _ = stripes(5)
+    np.save(folder / "x.npy", images)
+    assert answer(command_line, "run", "n", "--input", "x.npy", "--output", "y.npy", *bf16)["precision"] == "bf16"
+    wanted = renga.Session(renga.Network.load(folder / "n"), precision="bf16").run(images)
+    assert np.array_equal(np.load(folder / "y.npy"), wanted)
+    half, whole = (answer(command_line, "bench", "n", "--batch", 8, "--runs", 2, *end) for end in (bf16, ()))
+    assert (half["precision"], whole["precision"]) == ("bf16", "f32") and half["peak_bytes"] < whole["peak_bytes"]
+    step = answer(command_line, "bench", "n", "--train", "--batch", 8, "--runs", 2, *bf16)
+    assert step["precision"] == "bf16" and step["median_ms"] > 0
+
+
 def test_a_set_may_have_fewer_classes_than_the_network(command_line: CommandLine, npz: Path) -> None:
     arguments = ("train", "arch:resnet,depth=8,classes=5", "--data", npz, "--out", "n")
     assert command_line(*arguments, "--epochs", 1, "--recipe", "fast,batch=32").returncode == 0

@@ -159,11 +159,24 @@ def test_image_size_is_an_option(network: renga.Network) -> None:
         {"size": (0, 8)},
         {"batch": 1.5},
         {"algorithm": "magic"},
+        {"precision": "f16"},
+        {"precision": 1},
     ],
 )
 def test_bad_options_are_refused(network: renga.Network, options: dict[str, object]) -> None:
     with pytest.raises((ValueError, KeyError)):
         renga.Session(network, **options)
+
+
+def test_bf16_is_near_f32_in_half_the_memory(network: renga.Network, x: np.ndarray) -> None:
+    whole, half = (renga.Session(network, batch=6, precision=precision) for precision in ("f32", "bf16"))
+    assert (whole.precision, half.precision) == ("f32", "bf16")
+    wanted, found = whole.run(x), half.run(x)
+    assert found.dtype == np.float32 and not np.array_equal(found, wanted)
+    assert np.linalg.norm(found - wanted) < 2.5e-2 * np.linalg.norm(wanted)
+    assert half.memory.activations < 0.6 * whole.memory.activations
+    assert half.profile(1)["precision"] == "bf16"
+    assert np.array_equal(found, renga.Session(network, batch=2, threads=1, precision="bf16").run(x))
 
 
 def test_memory_and_profile(session: renga.Session) -> None:

@@ -34,6 +34,21 @@ def test_many_classes_are_judged_without_a_matrix() -> None:
     assert result.n == 3 and math.isfinite(result.loss) and result.confusion.shape == (0, 0)
 
 
+def test_bf16_learns_and_is_judged_in_either_precision(
+    network: renga.Network, train_set: renga.Dataset, test_set: renga.Dataset
+) -> None:
+    with renga.Trainer(network, **{**RECIPE, "epochs": 4}, precision="bf16") as trainer:
+        history = trainer.fit(train_set, test_set)
+        half, whole = (trainer.evaluate(test_set, precision=precision) for precision in ("bf16", "f32"))
+    assert history["recipe"]["precision"] == "bf16"
+    assert history["epochs"][-1]["test_loss"] == half.loss != whole.loss
+    assert half.accuracy > 0.9 and whole.accuracy > 0.9 and abs(half.loss - whole.loss) < 0.05 * whole.loss
+    with pytest.raises(ValueError, match="precision"):
+        renga.evaluate(network, test_set, precision="f64")
+    with pytest.raises(ValueError, match="precision"):
+        renga.Trainer(network, precision="f64")
+
+
 def test_fit_learns_and_tells(network: renga.Network, train_set: renga.Dataset, test_set: renga.Dataset) -> None:
     before = weights(network)
     seen: list[renga.Progress] = []

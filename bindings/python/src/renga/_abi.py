@@ -29,6 +29,7 @@ class Status(IntEnum):
 
 
 F32, U8 = 0, 1
+PRECISION_F32, PRECISION_BF16 = 0, 1
 NHWC, NCHW = 0, 1
 DESCRIPTION_TEXT, DESCRIPTION_JSON, DESCRIPTION_DOT = 0, 1, 2
 
@@ -75,6 +76,7 @@ class SessionOptions(c.Structure):
         ("threads", c.c_int32),
         ("fold_batch_norm", c.c_int32),
         ("algorithm", c.c_char_p),
+        ("precision", c.c_int32),
     )
 
 
@@ -183,4 +185,5 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "renga_trainer_save": (_i32, (_handle, _text)),
     "renga_trainer_resume": (_i32, (_text, _i32, _out_handle)),
     "renga_evaluate": (_i32, (_handle, _handle, _i32, _p(c.c_double), _p(c.c_double), c.c_void_p, _size)),
+    "renga_evaluate_in": (_i32, (_handle, _handle, _i32, _i32, _p(c.c_double), _p(c.c_double), c.c_void_p, _size)),
 }

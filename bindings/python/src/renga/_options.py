@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 
+from . import _abi
 from ._errors import InvalidArgument
 
 #: What an option's value may be: (32, 32, 3) becomes "32x32x3", True "yes".
@@ -33,6 +34,18 @@ def options_text(options: Mapping[str, OptionValue], first: str = "") -> str:
     """`first,name=value,…`; "" when there is nothing to say."""
     parts = [first] if first else []
     return ",".join(parts + [option_text(name, value) for name, value in options.items()])
+
+
+#: What sessions and trainers compute in.
+PRECISIONS = {"f32": _abi.PRECISION_F32, "bf16": _abi.PRECISION_BF16}
+
+
+def precision_code(precision: str) -> int:
+    """The number of a precision's name."""
+    try:
+        return PRECISIONS[precision]
+    except (KeyError, TypeError):
+        raise InvalidArgument(f"precision is {precision!r}; known: {', '.join(map(repr, PRECISIONS))}") from None
 
 
 def whole(value: int, name: str, low: int, high: int) -> int:

@@ -32,6 +32,7 @@ class Timing:
     p95_ms: float
     compile_ms: float  #: making the session, or the trainer's first step
     plan_bytes: int  #: weights, activations and scratch
+    precision: str
 
     @property
     def images_per_second(self) -> float:
@@ -58,27 +59,39 @@ def time_calls(work: Callable[[], Any], runs: int) -> list[float]:
     return times
 
 
-def _timing(times: list[float], batch: int, compile_ms: float, plan_bytes: int) -> Timing:
+def _timing(times: list[float], batch: int, compile_ms: float, plan_bytes: int, precision: str) -> Timing:
     p95 = float(np.percentile(times, 95))
-    return Timing(batch, len(times), float(np.median(times)), min(times), p95, compile_ms, plan_bytes)
+    return Timing(batch, len(times), float(np.median(times)), min(times), p95, compile_ms, plan_bytes, precision)
 
 
 def time_inference(
-    network: Network, *, batch: int = 1, size: tuple[int, int] | None = None, runs: int = 20, threads: int = 0
+    network: Network,
+    *,
+    batch: int = 1,
+    size: tuple[int, int] | None = None,
+    runs: int = 20,
+    threads: int = 0,
+    precision: str = "f32",
 ) -> tuple[Timing, Session]:
     """Times `Session.run` on normally distributed f32 input; returns the session too, which the caller closes."""
     begin = time.perf_counter()
-    session = Session(network, batch=batch, size=size, threads=threads)
+    session = Session(network, batch=batch, size=size, threads=threads, precision=precision)
     compile_ms = (time.perf_counter() - begin) * 1000
     random = np.random.default_rng(1)
     inputs = [random.standard_normal((batch, *shape), dtype=np.float32) for shape in session.input_shapes]
     x = inputs[0] if len(inputs) == 1 else inputs
     times = time_calls(lambda: session.run(x), runs)
-    return _timing(times, batch, compile_ms, session.memory.total), session
+    return _timing(times, batch, compile_ms, session.memory.total, precision), session
 
 
 def time_training(
-    network: Network, *, batch: int = 128, recipe: str | None = None, runs: int = 20, threads: int = 0
+    network: Network,
+    *,
+    batch: int = 128,
+    recipe: str | None = None,
+    runs: int = 20,
+    threads: int = 0,
+    precision: str = "f32",
 ) -> Timing:
     """Times `Trainer.step` on normally distributed f32 images with random labels."""
     info = network.info
@@ -89,9 +102,9 @@ def time_training(
     x = random.standard_normal((batch, *info.input_shape), dtype=np.float32)
     y = random.integers(0, classes, batch, dtype=np.int32)
     # Noise teaches nothing: a tiny rate takes the same time and keeps networks without batch norm from diverging.
-    with Trainer(network, recipe, threads=threads, batch=batch, learning_rate=1e-6) as trainer:
+    with Trainer(network, recipe, threads=threads, batch=batch, learning_rate=1e-6, precision=precision) as trainer:
         begin = time.perf_counter()
         trainer.step(x, y)
         compile_ms = (time.perf_counter() - begin) * 1000
         times = time_calls(lambda: trainer.step(x, y), runs)
-        return _timing(times, batch, compile_ms, trainer.memory.total)
+        return _timing(times, batch, compile_ms, trainer.memory.total, precision)

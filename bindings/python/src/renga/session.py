@@ -18,7 +18,7 @@ from ._arrays import F32Array, as_batch, check_out, layout_code, pointer, shape_
 from ._errors import InvalidArgument, ShapeMismatch
 from ._handle import Handle
 from ._library import call, call_json, encode, library
-from ._options import MAX_EXTENT, MAX_THREADS, whole
+from ._options import MAX_EXTENT, MAX_THREADS, precision_code, whole
 from .network import Network
 
 
@@ -50,7 +50,8 @@ class Session(Handle):
     batch: images a call of the library takes at most; `run` takes any number, batches at a time. threads: 0 =
     `renga.default_threads()`.
     size: `(H, W)`, or None for the network's own. algorithm: None = choose; "reference", "direct", … forces
-    convolutions that can.
+    convolutions that can. precision: "f32", or "bf16" for activations and weights of half the memory, much faster where
+    the processor has AMX or AVX-512-BF16; arrays in and out are f32 in any.
     Threads: sessions are independent; a shared one runs its calls one after another. The interpreter lock is released
     while it runs.
     """
@@ -67,6 +68,7 @@ class Session(Handle):
         size: tuple[int, int] | None = None,
         fold_batch_norm: bool = True,
         algorithm: str | None = None,
+        precision: str = "f32",
     ) -> None:
         options = _abi.SessionOptions()
         library().renga_session_options_init(ctypes.byref(options), ctypes.sizeof(options))
@@ -77,12 +79,14 @@ class Session(Handle):
             options.height = whole(size[0], "the height of size", 1, MAX_EXTENT)
             options.width = whole(size[1], "the width of size", 1, MAX_EXTENT)
         options.algorithm = None if algorithm is None else encode(algorithm, "algorithm")
+        options.precision = precision_code(precision)
         out = ctypes.c_void_p()
         with network._in_use() as handle:
             info = network.info
             call("renga_session_create", handle, ctypes.byref(options), ctypes.byref(out))
         super().__init__(out)
         self.batch = int(options.batch)
+        self.precision = precision
         self.input_shapes = self._shapes("renga_session_input_shape", info.inputs)
         self.output_shapes = self._shapes("renga_session_output_shape", info.outputs)
 
@@ -181,6 +185,8 @@ class Session(Handle):
             return Memory._ask("renga_session_memory", handle)
 
     def profile(self, runs: int = 10) -> dict[str, Any]:
-        """Runs on zeros and reports each step: `{"steps": [{name, operator, algorithm, ms, gflops, bytes}], "ms"}`."""
+        """Runs on zeros and reports each step: `{"precision", "steps": [{name, operator, algorithm, ms, gflops, bytes}],
+        "ms"}`.
+        """
         with self._in_use() as handle:
             return call_json("renga_session_profile", handle, whole(runs, "runs", 1, MAX_EXTENT))

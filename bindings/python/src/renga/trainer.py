@@ -21,7 +21,7 @@ from ._errors import Cancelled
 from ._handle import Handle
 from ._interrupts import Interrupts
 from ._library import call, call_json, encode, encode_path
-from ._options import MAX_THREADS, OptionValue, options_text, whole
+from ._options import MAX_THREADS, OptionValue, options_text, precision_code, whole
 from .dataset import Dataset
 from .network import Network
 from .session import Memory
@@ -62,7 +62,7 @@ class Trainer(Handle):
     state.
 
     recipe: a preset's name, or the library's text form, "fast,epochs=3". threads: 0 = `renga.default_threads()`.
-    overrides: options of the recipe, `epochs=3, batch=128, seed=7`. Threads: as `Handle`.
+    overrides: options of the recipe, `epochs=3, batch=128, seed=7, precision="bf16"`. Threads: as `Handle`.
     """
 
     _free_function = "renga_trainer_free"
@@ -149,10 +149,10 @@ class Trainer(Handle):
             made.class_names = self._class_names
         return made
 
-    def evaluate(self, dataset: Dataset, *, threads: int = 0) -> Evaluation:
+    def evaluate(self, dataset: Dataset, *, threads: int = 0, precision: str = "f32") -> Evaluation:
         """`evaluate` of the network as it stands now."""
         with self.network() as network:
-            return evaluate(network, dataset, threads=threads)
+            return evaluate(network, dataset, threads=threads, precision=precision)
 
     @property
     def history(self) -> dict[str, Any]:
@@ -221,20 +221,22 @@ class Evaluation:
     n: int
 
 
-def evaluate(network: Network, dataset: Dataset, *, threads: int = 0) -> Evaluation:
+def evaluate(network: Network, dataset: Dataset, *, threads: int = 0, precision: str = "f32") -> Evaluation:
     """Accuracy, mean loss and confusion matrix over a set; normalisation as the network's metadata says. The matrix has
-    the network's classes; the set may have fewer.
+    the network's classes; the set may have fewer. precision: as a session's.
     """
     accuracy, loss = ctypes.c_double(), ctypes.c_double()
     classes = network.info.output_shape[-1]
     counted = classes if classes <= _MOST_CONFUSED_CLASSES else 0
     confusion = np.zeros((counted, counted), dtype=np.int64)
     count = whole(threads, "threads", 0, MAX_THREADS)
+    code = precision_code(precision)
     with network._in_use() as handle, dataset._in_use() as data:
         call(
-            "renga_evaluate",
+            "renga_evaluate_in",
             handle,
             data,
+            code,
             count,
             ctypes.byref(accuracy),
             ctypes.byref(loss),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from .._errors import RengaError
+from .._options import PRECISIONS
 from .._version import VERSION
 from ._common import UsageError, positive, show, size
 from ._inspect import archs, fold, info
@@ -19,6 +20,8 @@ _SET = (
     "'fashion-mnist', a folder of IDX or CIFAR files, a folder of images by class, "
     "or an .npz (x_train, y_train, x_test, y_test)"
 )
+#: Commands that compute with a network's maps.
+_COMPUTING = (run, bench, train, evaluate)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -33,7 +36,9 @@ def _common() -> _Parser:
     common.add_argument(
         "--threads", type=positive, default=0, metavar="N", help="threads to use (default: the library's rule)"
     )
-    common.add_argument("--precision", default="f32", metavar="f32", help="arithmetic: f32")
+    common.add_argument(
+        "--precision", choices=tuple(PRECISIONS), help="what maps and their products are held in (default: f32)"
+    )
     common.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else there")
     common.add_argument("--quiet", action="store_true", help="no text and no progress")
     return common
@@ -113,8 +118,8 @@ def run_command(arguments: Sequence[str]) -> int:
     """Parses and runs; returns the exit status. Lets KeyboardInterrupt through."""
     try:
         options = make_parser().parse_args(arguments)
-        if options.precision != "f32":
-            raise UsageError(f"precision {options.precision} is not in this version; f32 is")
+        if options.precision not in (None, "f32") and options.action not in _COMPUTING:
+            raise UsageError(f"{options.command} computes nothing in {options.precision}: leave --precision out")
         text, result = options.action(options)
         show(options, text, result)
         return 0

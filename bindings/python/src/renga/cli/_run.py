@@ -38,7 +38,8 @@ def run(options: argparse.Namespace) -> Answer:
             given = (x.shape[1], x.shape[2]) if options.layout == "nhwc" else (x.shape[2], x.shape[3])
             size = None if given == network.info.input_shape[:2] else given
         batch = options.batch or min(32, x.shape[0])
-        with Session(network, batch=batch, threads=options.threads, size=size) as session:
+        precision = options.precision or "f32"
+        with Session(network, batch=batch, threads=options.threads, size=size, precision=precision) as session:
             begin = time.perf_counter()
             y = session.run(x, layout=options.layout)
             ms = (time.perf_counter() - begin) * 1000
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> Answer:
     with atomic(options.output) as file:
         np.save(file, y)
     text = f"{options.output}: {shape_text(y.shape)} in {ms:.1f} ms ({x.shape[0] / ms * 1000:,.0f} images/s)"
-    return text, {"output_shape": list(y.shape), "ms": ms, "n": int(x.shape[0]), "batch": batch}
+    return text, {"output_shape": list(y.shape), "ms": ms, "n": int(x.shape[0]), "batch": batch, "precision": precision}
 
 
 def bench(options: argparse.Namespace) -> Answer:
@@ -60,7 +61,13 @@ def bench(options: argparse.Namespace) -> Answer:
         if options.train:
             if options.profile or options.size:
                 raise UsageError("--train goes with neither --profile nor --size in this version")
-            timing = time_training(network, batch=options.batch or 128, runs=options.runs, threads=options.threads)
+            timing = time_training(
+                network,
+                batch=options.batch or 128,
+                runs=options.runs,
+                threads=options.threads,
+                precision=options.precision or "f32",
+            )
         else:
             timing, steps = _bench_inference(network, options)
     result: dict[str, Any] = {
@@ -74,6 +81,7 @@ def bench(options: argparse.Namespace) -> Answer:
         "compile_ms": timing.compile_ms,
         "batch": timing.batch,
         "runs": timing.runs,
+        "precision": timing.precision,
     }
     if options.profile:
         result["steps"] = steps
@@ -82,7 +90,12 @@ def bench(options: argparse.Namespace) -> Answer:
 
 def _bench_inference(network: Network, options: argparse.Namespace) -> tuple[Timing, list[dict[str, Any]]]:
     timing, session = time_inference(
-        network, batch=options.batch or 1, size=options.size, runs=options.runs, threads=options.threads
+        network,
+        batch=options.batch or 1,
+        size=options.size,
+        runs=options.runs,
+        threads=options.threads,
+        precision=options.precision or "f32",
     )
     with session:
         steps = session.profile(min(options.runs, 20))["steps"] if options.profile else []
@@ -92,7 +105,7 @@ def _bench_inference(network: Network, options: argparse.Namespace) -> tuple[Tim
 def _bench_text(options: argparse.Namespace, timing: Timing, load_ms: float, steps: list[dict[str, Any]]) -> str:
     what = "training step" if options.train else "inference"
     lines = [
-        f"{what}, batch {timing.batch}, {timing.runs} runs",
+        f"{what} in {timing.precision}, batch {timing.batch}, {timing.runs} runs",
         f"median  {timing.median_ms:9.3f} ms  ({timing.images_per_second:,.0f} images/s)",
         f"min     {timing.min_ms:9.3f} ms",
         f"p95     {timing.p95_ms:9.3f} ms",

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .._options import OptionValue
 from .._progress import ProgressLine
 from .._words import bytes_text, percent_text, seconds_text
 from ..dataset import Dataset, open_part
@@ -45,9 +46,11 @@ def _make_trainer(options: argparse.Namespace, data: Dataset, checkpoint: Path) 
         if not checkpoint.is_file():
             raise UsageError(f"nothing to resume: {checkpoint} does not exist")
         return Trainer.resume(checkpoint, threads=options.threads)
-    overrides: dict[str, int] = {"seed": options.seed} if options.seed else {}
+    overrides: dict[str, OptionValue] = {"seed": options.seed} if options.seed else {}
     if options.epochs:
         overrides["epochs"] = options.epochs
+    if options.precision:
+        overrides["precision"] = options.precision
     with open_network(options.network, options.seed, _defaults_from(options.network, data)) as network:
         return Trainer(network, options.recipe, threads=options.threads, **overrides)
 
@@ -72,7 +75,8 @@ def train(options: argparse.Namespace) -> Answer:
                 raise KeyboardInterrupt(f"interrupted; --resume goes on from {checkpoint}") from None
             with trainer.network() as network:
                 network.save(out)
-                measured = evaluate_network(network, test, threads=options.threads)
+                precision = str(history["recipe"]["precision"])
+                measured = evaluate_network(network, test, threads=options.threads, precision=precision)
             memory = trainer.memory
     checkpoint.unlink(missing_ok=True)
     return _train_answer(options, history, measured, memory.total)
@@ -88,6 +92,7 @@ def _train_answer(
         "train_seconds": seconds,
         "peak_bytes": peak,
         "history": history.get("epochs", []),
+        "precision": history["recipe"]["precision"],
         "recipe": history.get("recipe"),
         "out": options.out,
     }
@@ -105,7 +110,8 @@ def evaluate(options: argparse.Namespace) -> Answer:
         open_part(options.data, "test", **form) as data,
         open_network(options.network, options.seed, _defaults_from(options.network, data)) as network,
     ):
-        measured = evaluate_network(network, data, threads=options.threads)
+        precision = options.precision or "f32"
+        measured = evaluate_network(network, data, threads=options.threads, precision=precision)
         names = _names(network, data)
     result = {
         "accuracy": measured.accuracy,
@@ -113,6 +119,7 @@ def evaluate(options: argparse.Namespace) -> Answer:
         "n": measured.n,
         "confusion": measured.confusion.tolist(),
         "classes": names,
+        "precision": precision,
     }
     return _eval_text(measured, names), result
 

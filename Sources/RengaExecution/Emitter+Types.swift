@@ -1,0 +1,62 @@
+// Emitter+Types.swift: steps that read or make values of another element type than their own: converted copies on the way in and out.
+// Not here: which type a value has (ValueTypes).
+import CRengaKernels
+import RengaNetwork
+
+extension Emitter {
+    /// The element type of a value and of its gradient.
+    package func type(of value: ValueID) -> rk_type { types[value] }
+
+    /// What a step computes in: the type of what it makes.
+    package func type(of step: FusedStep) -> rk_type { types[step.output] }
+
+    /// The buffer of a value as `step` reads it: itself, or a copy in the step's type. To be asked for before the step's first pointer:
+    /// the copy is a step of its own. Each reader has its own copy, so that it lives shortly and no reader depends on another one's step.
+    package func input(_ value: ValueID, of step: FusedStep) throws(RengaError) -> BufferID {
+        try converted(try self.value(value), to: type(of: step), graph.name(of: value))
+    }
+
+    /// Where `step` puts its part of the gradient of `value`, in the step's type; nil where nobody needs it. Where the value has another
+    /// type, ``settleGradients()`` brings it home.
+    package func gradientTarget(_ value: ValueID, of step: FusedStep) throws(RengaError) -> GradientTarget? {
+        guard needsGradient.contains(value), type(of: value) != type(of: step) else { return try gradientTarget(value) }
+        if let known = unsettled[value] { return GradientTarget(buffer: known, accumulate: true) }
+        let made = try buffer("d " + graph.name(of: value), elements: shape(value).count, type: type(of: step))
+        unsettled[value] = made
+        return GradientTarget(buffer: made, accumulate: false)
+    }
+
+    /// Gives gradients that the step before made in another type to their values.
+    func settleGradients() throws(RengaError) {
+        for (value, gradient) in unsettled.sorted(by: { $0.key < $1.key }) { try passGradient(gradient, to: value) }
+        unsettled = [:]
+    }
+
+    /// The same elements in another type, by a step of its own; the buffer itself where it has that type.
+    func converted(_ buffer: BufferID, to type: rk_type, _ name: String) throws(RengaError) -> BufferID {
+        guard records[buffer.index].type != type else { return buffer }
+        guard !isPreparing else { throw RengaError(.internalFault, "'\(name)' is converted within another step") }
+        let made = try self.buffer("\(name):converted", elements: elements(of: buffer), type: type)
+        try convert(buffer, to: made)
+        return made
+    }
+
+    /// Images are converted on their way in and out of a plan; as one long row, so is any buffer.
+    func convert(_ old: BufferID, to new: BufferID) throws(RengaError) {
+        let count = Int64(elements(of: old))
+        let (src, dst) = (pointer(old), pointer(new))
+        if records[new.index].type == RK_F32 {
+            var args = rk_image_export_args()
+            (args.n, args.h, args.w, args.c) = (1, 1, count, 1)
+            (args.type, args.src, args.layout) = (records[old.index].type, UnsafeRawPointer(src), RK_LAYOUT_NHWC)
+            args.dst = dst?.assumingMemoryBound(to: Float.self)
+            try add(rk_image_export, args, "convert")
+        } else {
+            var args = rk_image_import_args()
+            (args.n, args.h, args.w, args.c) = (1, 1, count, 1)
+            (args.src, args.element, args.layout) = (UnsafeRawPointer(src), RK_ELEMENT_F32, RK_LAYOUT_NHWC)
+            (args.type, args.dst) = (records[new.index].type, dst)
+            try add(rk_image_import, args, "convert")
+        }
+    }
+}
