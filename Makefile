@@ -115,18 +115,20 @@ $(BENCH_VENV)/.ready: Benchmarks/peers/requirements.txt | needs-venv
 	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-bench: build $(BENCH_VENV)/.ready ## time Renga beside PyTorch and ONNX Runtime
-	cd Benchmarks/peers && RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=$(CURDIR)/bindings/python/src \
-		$(CURDIR)/$(BENCH_VENV)/bin/python side_by_side.py --out $(CURDIR)/Benchmarks/results/side_by_side.json $(WORKS)
+# Every figure and picture comes from Benchmarks/results/*.json, which these two write row by row.
+BENCH = cd Benchmarks/peers && RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=$(CURDIR)/bindings/python/src $(CURDIR)/$(BENCH_VENV)/bin/python
 
-EXPERIMENTS = RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=$(CURDIR)/bindings/python/src RENGA_COMMIT=$$(git describe --always --dirty) \
-	$(VENV)/bin/python Benchmarks/experiments/experiments.py
+bench: build $(BENCH_VENV)/.ready ## time Renga beside its peers (ROWS="…" BENCH_FLAGS="--missing --limit S"; see Benchmarks/peers)
+	@$(BENCH) bench.py $(BENCH_FLAGS) $(ROWS)
+	@$(MAKE) --no-print-directory bench-report
 
-experiments: needs-demo build $(VENV)/.ready ## train the papers' networks on Fashion-MNIST (PLAN=short or full, JOBS=1; hours; goes on where it stopped)
-	$(EXPERIMENTS) --plan $(PLAN) --jobs $(JOBS)
+growth: build $(BENCH_VENV)/.ready ## time and memory against batch, image size and depth (BENCH_FLAGS=)
+	@$(BENCH) growth.py $(BENCH_FLAGS)
+	@$(MAKE) --no-print-directory bench-report
 
-test-experiments: $(VENV)/.ready-test # that the experiments run: a few steps of each
-	@results=$$(mktemp -d) && $(EXPERIMENTS) --plan check --out "$$results" >"$$results/log" || { cat "$$results/log" >&2; exit 1; }; rm -rf "$$results"
+bench-report: $(BENCH_VENV)/.ready ## pictures and the README's tables from the stored results
+	@$(BENCH) pictures.py
+	@$(BENCH) readme.py ../../README.md
 
 # ---- keep tidy ----
 

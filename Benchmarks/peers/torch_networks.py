@@ -1,4 +1,4 @@
-"""The compared networks in PyTorch, written from the papers (He et al. 2015), independently of Renga's architectures."""
+"""The compared networks in PyTorch, written from the papers (Simonyan 2014, He 2015, Han 2016), independently of Renga's architectures."""
 
 from __future__ import annotations
 
@@ -78,8 +78,57 @@ def resnet50() -> nn.Module:
             c_in = 4 * width
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1000))
 
+class Pyramid(nn.Module):
+    """Han et al. 2016: BN, conv, BN, ReLU, conv, BN; the shortcut is averaged over 2x2 where the stride is 2, new channels zero."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(c_in)
+        self.conv1 = nn.Conv2d(c_in, c_out, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(c_out)
+        self.conv2 = nn.Conv2d(c_out, c_out, 3, 1, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(c_out)
+        self.stride, self.new_channels = stride, c_out - c_in
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn3(self.conv2(F.relu(self.bn2(self.conv1(self.bn1(x))))))
+        shortcut = F.avg_pool2d(x, 2) if self.stride == 2 else x
+        return y + F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+
+
+def pyramidnet(depth: int, alpha: float) -> nn.Module:
+    """PyramidNet-(6n+2), additive widening from 16 to 16 + alpha channels, for 32x32 images, 10 classes."""
+    blocks = (depth - 2) // 6
+    layers: list[nn.Module] = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)]
+    c_in, width = 16, 16.0
+    for stage in range(3):
+        for block in range(blocks):
+            width += alpha / (3 * blocks)
+            layers.append(Pyramid(c_in, round(width), 2 if stage > 0 and block == 0 else 1))
+            c_in = round(width)
+    tail = [nn.BatchNorm2d(c_in), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c_in, 10)]
+    return nn.Sequential(*layers, *tail)
+
+
+def vgg16() -> nn.Module:
+    """VGG-16 as published (no batch norm) for 224x224 images, 1000 classes."""
+    layers: list[nn.Module] = []
+    c_in = 3
+    for width, convolutions in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(convolutions):
+            layers += [nn.Conv2d(c_in, width, 3, 1, 1), nn.ReLU()]
+            c_in = width
+        layers.append(nn.MaxPool2d(2))
+    hidden = [nn.Linear(512 * 49, 4096), nn.ReLU(), nn.Dropout(), nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout()]
+    return nn.Sequential(*layers, nn.Flatten(), *hidden, nn.Linear(4096, 1000))
+
 
 def make(name: str) -> nn.Module:
-    """A network by its name in works.py, with PyTorch's initial weights from a fixed seed."""
+    """A network by its name in rows.py (or "resnetD", CIFAR's of depth D), with He's initial weights from a fixed seed."""
     torch.manual_seed(0)
-    return resnet50() if name == "resnet50" else cifar_resnet(int(name.removeprefix("resnet")))
+    special = {"resnet50": resnet50, "vgg16": vgg16, "pyramidnet110": lambda: pyramidnet(110, 48)}
+    network = special[name]() if name in special else cifar_resnet(int(name.removeprefix("resnet")))
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return network

@@ -1,124 +1,60 @@
-"""One engine, one work, one process: prints `ready {json}`, then for each line read runs once and prints milliseconds; `end` prints peak bytes.
+"""One engine, one row, one process. Usage: worker.py ENGINE ROW THREADS.
 
-Usage: worker.py renga|torch|onnxruntime WORK THREADS, or worker.py export WORK (ONNX to standard output).
+Loads, runs once, prints `ready {json}` with the memory it took and the file of its answers; then waits on its standard input and for
+each line runs once and prints milliseconds. `end` prints the peak bytes. For a row of kind "first": times load and first run, prints
+`ready`, and ends. Not here: what an engine does (engines.py), who asks when (bench.py).
 """
 
 from __future__ import annotations
 
-import io
+import importlib
 import json
 import resource
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from pathlib import Path
 
+import models
 import numpy as np
-from works import WORKS, Work
-
-RENGA_OPTIONS = {
-    "resnet20": dict(depth=20),
-    "resnet56": dict(depth=56),
-    "resnet50": dict(depth=50, block="bottleneck", shortcut="project", stem="imagenet", classes=1000, input="224x224x3"),
-}
+from engines import ENGINES, MODULES
+from rows import ROWS
 
 
-def batch(work: Work) -> tuple[np.ndarray, np.ndarray]:
-    """The same random images [N,H,W,C] and labels for every engine."""
-    draw = np.random.default_rng(0)
-    images = draw.standard_normal((work.batch, work.size, work.size, 3), dtype=np.float32)
-    return images, draw.integers(0, 10, work.batch).astype(np.int32)
+def _status(key: str) -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))
+    return int(line.split()[1]) * 1024
 
 
-def renga_run(work: Work, threads: int) -> Callable[[], None]:
-    import renga
-
-    images, labels = batch(work)
-    network = renga.Network.create("resnet", seed=0, **RENGA_OPTIONS[work.network])
-    if work.train:
-        recipe = dict(batch=work.batch, learning_rate=0.01, momentum=0.9, nesterov="yes", weight_decay=1e-4)
-        trainer = renga.Trainer(network, threads=threads, **recipe)
-        return lambda: trainer.step(images, labels)
-    session = renga.Session(network, batch=work.batch, threads=threads)
-    out = session.run(images)
-    return lambda: session.run(images, out=out)
-
-
-def torch_run(work: Work, threads: int) -> Callable[[], None]:
-    import torch
-    import torch_networks
-
-    torch.set_num_threads(threads)
-    images, labels = batch(work)
-    network = torch_networks.make(work.network).to(memory_format=torch.channels_last)
-    x = torch.from_numpy(images).permute(0, 3, 1, 2)  # NHWC memory seen as NCHW: channels_last without a copy
-    if not work.train:
-        network.eval()
-
-        def infer() -> None:
-            with torch.inference_mode():
-                network(x)
-
-        return infer
-    target = torch.from_numpy(labels).long()
-    network.train()
-    optimizer = torch.optim.SGD(network.parameters(), 0.01, 0.9, weight_decay=1e-4, nesterov=True)
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss = torch.nn.functional.cross_entropy(network(x), target)
-        loss.backward()
-        optimizer.step()
-        loss.item()
-
-    return step
-
-
-def onnxruntime_run(work: Work, threads: int) -> Callable[[], None]:
-    import onnxruntime
-
-    # Exported by a process of its own: PyTorch's memory is not ONNX Runtime's.
-    model = subprocess.run([sys.executable, __file__, "export", sys.argv[2]], stdout=subprocess.PIPE, check=True).stdout
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    x = np.ascontiguousarray(batch(work)[0].transpose(0, 3, 1, 2))
-    feed = {session.get_inputs()[0].name: x}
-    return lambda: session.run(None, feed)
-
-
-def export(work: Work) -> None:
-    """Writes the work's network as ONNX to standard output."""
-    import torch
-    import torch_networks
-
-    model = io.BytesIO()
-    example = torch.zeros(work.batch, 3, work.size, work.size)
-    torch.onnx.export(torch_networks.make(work.network).eval(), (example,), model, dynamo=False, opset_version=17)
-    sys.stdout.buffer.write(model.getvalue())
-
-
-def peak_bytes() -> int:
+def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def main() -> None:
-    if sys.argv[1] == "export":
-        export(WORKS[sys.argv[2]])
-        return
     engine, name, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    run = {"renga": renga_run, "torch": torch_run, "onnxruntime": onnxruntime_run}[engine](WORKS[name], threads)
-    before = peak_bytes()
-    run()
-    print("ready", json.dumps({"peak_before_first_run": before}), flush=True)
+    row = ROWS[name]
+    importlib.import_module(MODULES.get(engine, engine))
+    models.images(row.network, row.batch)  # the generator's own code and memory are not the engine's
+    before = _status("VmRSS")
+    begin = time.perf_counter()
+    work = ENGINES[engine](row, threads)
+    answers = work()
+    first_ms = (time.perf_counter() - begin) * 1e3
+    if row.kind in ("train", "memory"):
+        answers = [answers, work(), work()]  # the second and third loss tell of the gradients and of the step
+    file = models.FOLDER / "answers" / f"{name}-{engine}.npy"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.save(file, np.asarray(answers, np.float32))
+    facts = {"first_ms": first_ms, "answers": str(file), "start_bytes": before, "added_bytes": _peak() - before}
+    print("ready", json.dumps(facts), flush=True)
+    if row.kind in ("first", "memory"):
+        return
     for line in sys.stdin:
         if line.strip() == "end":
-            print(peak_bytes(), flush=True)
+            print(_peak(), flush=True)
             return
-        start = time.perf_counter()
-        run()
-        print((time.perf_counter() - start) * 1e3, flush=True)
+        begin = time.perf_counter()
+        work()
+        print((time.perf_counter() - begin) * 1e3, flush=True)
 
 
 if __name__ == "__main__":
