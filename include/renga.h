@@ -83,7 +83,7 @@ RENGA_API void renga_text_free(char *text);
 #define RENGA_MAX_NAME 200                /* bytes of the name of a layer or input: letters, digits and _ - . / : */
 #define RENGA_MAX_TEXT 1048576            /* bytes of any text that goes in */
 #define RENGA_MAX_MESSAGE 1024            /* bytes of renga_last_error(), its NUL included */
-#define RENGA_MAX_RUNS 100000             /* of renga_session_profile */
+#define RENGA_MAX_RUNS 100000             /* of renga_session_profile and renga_trainer_profile */
 
 /* ---- Version and machine ------------------------------------------------------------------------------------------------------ */
 
@@ -105,6 +105,10 @@ RENGA_API renga_status renga_version_check(int32_t header_version_number);
  * isa: "avx512", "avx2", "generic" (portable C) or "reference" (plain loops, slow). The best that the processor has; the environment's
  * RENGA_ISA, read at the first use, forces a lower one. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_runtime_info(char **out_json);
+/* What this machine can do at most, measured now in about half a second: {"threads","f32_gflops","bf16_gflops" (multiply-adds, two
+ * operations each; 0 where the processor has no tiles for bf16),"read_gbytes_per_s","write_gbytes_per_s" (memory beyond a core's caches)}.
+ * threads: 1 … RENGA_MAX_THREADS; 0 = renga_default_threads(). Errors: RENGA_ERROR_OUT_OF_MEMORY (it takes 128 MiB meanwhile). */
+RENGA_API RENGA_MUST_CHECK renga_status renga_machine_peaks(int32_t threads, char **out_json);
 /* Threads that sessions and trainers use unless told otherwise: min(affinity, cgroup quota, OMP_NUM_THREADS, RENGA_NUM_THREADS), at least
  * 1 and at most RENGA_MAX_THREADS. Read anew at each call. */
 RENGA_API int32_t renga_default_threads(void);
@@ -295,8 +299,9 @@ typedef struct renga_memory {
 RENGA_API void renga_memory_init(renga_memory *memory, size_t size);
 /* Fills in `memory`, which renga_memory_init prepared. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_session_memory(const renga_session *session, renga_memory *memory);
-/* Runs `runs` (1 … RENGA_MAX_RUNS) times on zeros and reports each step:
- * {"precision","steps":[{"name","operator","algorithm","ms","gflops","bytes"}],"ms"}. */
+/* Runs `runs` (1 … RENGA_MAX_RUNS) times on zeros and reports each step's least time:
+ * {"precision","steps":[{"name","operator","algorithm","ms","macs","gflops","bytes","gbytes_per_s"}],"ms"}. macs: multiply-accumulates of
+ * the direct method, two operations each in gflops, whatever the algorithm; bytes: of the buffers that the step touches, weights included. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_session_profile(renga_session *session, int32_t runs, char **out_json);
 
 /* ---- Dataset -------------------------------------------------------------------------------------------------------------------- */
@@ -378,6 +383,10 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_network(const renga_traine
 /* Per epoch: loss, accuracy, test accuracy, seconds, learning rate, as JSON under "epochs", with "train_seconds", "peak_bytes" and the
  * recipe. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_history(const renga_trainer *trainer, char **out_json);
+/* Takes `runs` (1 … RENGA_MAX_RUNS) steps at rate 0 with a copy of the training, on the batch of the last step, and reports each kernel's least
+ * time as renga_session_profile does ("operator" says which part of the layer's work: "backward weight", …; "" = the forward pass or a
+ * step around the network). The trainer stays as it is. Errors: RENGA_ERROR_OUT_OF_MEMORY (the copy doubles the memory meanwhile). */
+RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_profile(const renga_trainer *trainer, int32_t runs, char **out_json);
 /* Bytes of the training, all of them allocated when the trainer was made. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_memory(const renga_trainer *trainer, renga_memory *memory);
 /* Saves everything (parameters, statistics, optimiser, position, random streams, recipe, history), written as renga_network_save does;

@@ -83,6 +83,7 @@ inline std::size_t count(const renga_shape &shape) {
 inline void check_version() { detail::check(renga_version_check(RENGA_VERSION_NUMBER)); }
 inline std::string version() { return renga_version(); }
 inline std::string runtime_info() { return detail::text(renga_runtime_info); }
+inline std::string machine_peaks(int threads = 0) { return detail::text(renga_machine_peaks, static_cast<std::int32_t>(threads)); }
 inline std::string architectures() { return detail::text(renga_architectures); }
 inline std::string operators() { return detail::text(renga_operators); }
 inline std::string recipes() { return detail::text(renga_recipes); }
@@ -384,6 +385,7 @@ public:
     return Network(network);
   }
   std::string history() const { return detail::text(renga_trainer_history, get()); }
+  std::string profile(int runs = 10) const { return detail::text(renga_trainer_profile, get(), static_cast<std::int32_t>(runs)); }
   renga_memory memory() const {
     renga_memory memory;
     renga_memory_init(&memory, sizeof memory);

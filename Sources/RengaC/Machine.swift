@@ -6,6 +6,7 @@ import CRengaAPI
 import CRengaKernels
 import Glibc
 import Renga
+import RengaExecution
 import RengaNetwork
 
 /// The version of the header that this library was built with.
@@ -51,6 +52,16 @@ public func renga_version_check(_ header_version_number: Int32) -> renga_status 
 @c @implementation
 public func renga_runtime_info(_ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!) -> renga_status {
     textOut(out_json, "out_json") { () throws(RengaError) in Runtime.description(version: versionText).description }
+}
+
+@c @implementation
+public func renga_machine_peaks(
+    _ threads: Int32, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+) -> renga_status {
+    textOut(out_json, "out_json") { () throws(RengaError) in
+        let threads = try number(threads, "threads", in: 0...SessionOptions.mostThreads)
+        return try Runtime.measuredPeaks(threads: threads == 0 ? Runtime.defaultThreads : threads)
+    }
 }
 
 @c @implementation

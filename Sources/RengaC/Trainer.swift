@@ -109,6 +109,18 @@ public func renga_trainer_history(
 }
 
 @c @implementation
+public func renga_trainer_profile(
+    _ trainer: OpaquePointer!, _ runs: Int32, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+) -> renga_status {
+    textOut(out_json, "out_json") { () throws(RengaError) in
+        let runs = try number(runs, "runs", in: 1...Int(RENGA_MAX_RUNS))
+        return try reading(trainer) { (trainer) throws(RengaError) in
+            StepProfile.jsonText(try trainer.profile(runs: runs), trainer.recipe.precision)
+        }
+    }
+}
+
+@c @implementation
 public func renga_trainer_memory(
     _ trainer: OpaquePointer!, _ memory: UnsafeMutablePointer<renga_memory>!
 ) -> renga_status {

@@ -90,6 +90,15 @@ public struct StepProfile: Equatable, Sendable {
 
     /// Billions of floating-point operations a second.
     public var gflops: Double { seconds > 0 ? 2e-9 * Double(macs) / seconds : 0 }
+
+    /// Billions of bytes of those buffers a second.
+    public var gigabytesPerSecond: Double { seconds > 0 ? 1e-9 * Double(bytes) / seconds : 0 }
+
+    /// Describes a step.
+    package init(name: String, operation: String, algorithm: String, seconds: Double, macs: Int, bytes: Int) {
+        (self.name, self.operation, self.algorithm) = (name, operation, algorithm)
+        (self.seconds, self.macs, self.bytes) = (seconds, macs, bytes)
+    }
 }
 
 /// A batch of images that the caller owns; read during the call only, any alignment.

@@ -44,6 +44,8 @@ public final class Trainer: @unchecked Sendable {
     public let recipe: Recipe
     /// Threads of a step.
     public let threads: Int
+    /// How it runs.
+    let options: TrainerOptions
 
     let lock = TrainerLock()
     let plan: TrainingPlan
@@ -63,6 +65,7 @@ public final class Trainer: @unchecked Sendable {
         _ network: Network, recipe: Recipe = Recipe(), options: TrainerOptions = TrainerOptions()
     ) throws(RengaError) {
         self.recipe = try recipe.validated()
+        self.options = options
         threads = options.threads ?? min(Int(rk_default_threads()), Int(RK_MAX_THREADS))
         guard (1...Int(RK_MAX_THREADS)).contains(threads) else {
             throw RengaError(.invalidArgument, "threads must be in 1...\(RK_MAX_THREADS), got \(threads)")

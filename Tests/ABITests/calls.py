@@ -60,6 +60,7 @@ def arguments(world, name):
     made = {
         "renga_version_check": [w.renga.version_number()],
         "renga_runtime_info": [Out()],
+        "renga_machine_peaks": [1, Out()],
         "renga_architectures": [Out()],
         "renga_operators": [Out()],
         "renga_recipes": [Out()],
@@ -101,6 +102,7 @@ def arguments(world, name):
         "renga_trainer_step": [w.trainer, images, labels, Out(ctypes.c_double, 1.0), Out(ctypes.c_int64)],
         "renga_trainer_network": [w.trainer, Out()],
         "renga_trainer_history": [w.trainer, Out()],
+        "renga_trainer_profile": [w.trainer, 1, Out()],
         "renga_trainer_memory": [w.trainer, memory],
         "renga_trainer_save": [w.trainer, str(w.folder / "trainer.renga").encode()],
         "renga_trainer_resume": [str(w.checkpoint).encode(), 1, Out()],

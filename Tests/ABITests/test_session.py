@@ -199,7 +199,7 @@ def test_profile_and_memory(renga, resnet):
     session = renga.session(resnet, batch=2, threads=1)
     profile = json.loads(renga.text("session_profile", session, 2))
     assert profile["ms"] > 0 and any(step["algorithm"] for step in profile["steps"])
-    assert {"name", "operator", "algorithm", "ms", "gflops", "bytes"} == set(profile["steps"][0])
+    assert {"name", "operator", "algorithm", "ms", "macs", "gflops", "bytes", "gbytes_per_s"} == set(profile["steps"][0])
     memory = abi.Memory()
     renga.memory_init(ctypes.byref(memory), ctypes.sizeof(memory))
     renga.session_memory(session, ctypes.byref(memory))

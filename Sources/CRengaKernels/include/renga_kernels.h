@@ -4,6 +4,7 @@
 #include "rk_convolution.h"
 #include "rk_image.h"
 #include "rk_operators.h"
+#include "rk_peaks.h"
 #include "rk_random.h"
 #include "rk_runtime.h"
 #include "rk_training.h"

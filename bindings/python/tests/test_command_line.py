@@ -82,13 +82,26 @@ def test_train_eval_run_bench_and_fold(command_line: CommandLine, npz: Path) -> 
     assert timed["peak_bytes"] > 0 and timed["load_ms"] > 0 and timed["steps"]
     step = answer(command_line, "bench", "n", "--train", "--batch", 8, "--runs", 2)
     assert step["median_ms"] > 0 and step["batch"] == 8
+    refused = command_line("bench", "n", "--train", "--size", "16x16")
+    assert refused.returncode == 1 and "arch:NAME" in refused.stderr
     assert sorted(path.name for path in folder.iterdir()) == ["f", "n", "x.npy", "y.npy"]
 
 
 def test_bf16(command_line: CommandLine, npz: Path) -> None:
     folder = command_line.folder
     bf16 = ("--precision", "bf16")
-    arguments = ("train", "arch:resnet,depth=8", "--data", npz, "--out", "n", "--epochs", 3, "--recipe", "fast,batch=32")
+    arguments = (
+        "train",
+        "arch:resnet,depth=8",
+        "--data",
+        npz,
+        "--out",
+        "n",
+        "--epochs",
+        3,
+        "--recipe",
+        "fast,batch=32",
+    )
     trained = answer(command_line, *arguments, *bf16)
     assert trained["precision"] == "bf16" == trained["recipe"]["precision"] and trained["test_accuracy"] > 0.5
     judged = answer(command_line, "eval", "n", "--data", npz, *bf16)
@@ -103,6 +116,22 @@ def test_bf16(command_line: CommandLine, npz: Path) -> None:
     assert (half["precision"], whole["precision"]) == ("bf16", "f32") and half["peak_bytes"] < whole["peak_bytes"]
     step = answer(command_line, "bench", "n", "--train", "--batch", 8, "--runs", 2, *bf16)
     assert step["precision"] == "bf16" and step["median_ms"] > 0
+
+
+def test_a_profile_stands_beside_the_machines_peaks(command_line: CommandLine) -> None:
+    arguments = ("bench", "arch:resnet,depth=8", "--batch", 4, "--runs", 2, "--profile", "--size", "16x16")
+    for kind in ((), ("--train",)):
+        result = answer(command_line, *arguments, *kind)
+        assert result["peaks"]["f32_gflops"] > 0 and result["peaks"]["read_gbytes_per_s"] > 0
+        for step in result["steps"]:
+            assert step["limit_ms"] >= 0 and abs(step["of_limit"] * step["ms"] - step["limit_ms"]) < 1e-9
+            assert abs(step["gflops"] * step["ms"] - 2e-6 * step["macs"]) < 1e-6
+        # 8x8 images of stage 1 have a quarter of the operations of 16x16 ones.
+        smaller = answer(command_line, *arguments[:-1], "8x8", *kind)
+        one, other = (next(step for step in found["steps"] if step["macs"])["macs"] for found in (result, smaller))
+        assert one == 4 * other
+    text = command_line(*arguments, "--train").stdout
+    assert "of limit" in text and "backward weight" in text and "all steps" in text
 
 
 def test_a_set_may_have_fewer_classes_than_the_network(command_line: CommandLine, npz: Path) -> None:
@@ -152,7 +181,6 @@ def test_quiet_and_progress_stay_off_pipes(command_line: CommandLine, npz: Path)
         (["info", TINY_SPEC, "--threads", "0"], "below 1"),
         (["archs", "nosuch"], "known: "),
         (["bench", TINY_SPEC, "--size", "8"], "HxW"),
-        (["bench", TINY_SPEC, "--train", "--profile"], "--profile"),
         (["run", TINY_SPEC, "--input", "none.npy", "--output", "y.npy"], "none.npy"),
         (["train", TINY_SPEC, "--data", "none", "--out", "n"], "does not exist"),
         (["train", TINY_SPEC, "--data", "none", "--out", "no/n"], "no folder"),

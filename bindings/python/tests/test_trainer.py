@@ -199,3 +199,28 @@ def test_threads_give_the_same_bits(network: renga.Network, train_set: renga.Dat
     one.fit(train_set)
     two.fit(train_set)
     assert same(one.network(), two.network())
+
+
+def test_a_profile_leaves_the_training_as_it_is(network: renga.Network) -> None:
+    images, labels = stripes(32)
+    x = images.astype(np.float32) / 128 - 1
+    profiled, plain = (renga.Trainer(network, **RECIPE) for _ in range(2))
+    for trainer in (profiled, plain):
+        trainer.step(x, labels)
+    steps = profiled.profile(2)["steps"]
+    assert same(profiled.network(), plain.network())
+    assert profiled.step(x, labels) == plain.step(x, labels)
+    assert same(profiled.network(), plain.network())
+    assert {"backward weight", "backward data"} <= {step["operator"] for step in steps}
+    assert all(step["ms"] > 0 and step["gbytes_per_s"] >= 0 for step in steps)
+    with pytest.raises(ValueError):
+        profiled.profile(0)
+
+
+def test_the_machines_peaks() -> None:
+    one = renga.machine_peaks(1)
+    assert one["threads"] == 1 and 1 < one["f32_gflops"] < 1000 and 0.1 < one["read_gbytes_per_s"] < 1000
+    assert one["bf16_gflops"] >= 0 and one["write_gbytes_per_s"] > 0
+    assert renga.machine_peaks()["threads"] == renga.default_threads()
+    with pytest.raises(ValueError):
+        renga.machine_peaks(-1)

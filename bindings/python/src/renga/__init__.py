@@ -25,7 +25,7 @@ from ._errors import (
     ShapeMismatch,
     Unsupported,
 )
-from ._library import default_threads, runtime_info, version
+from ._library import default_threads, machine_peaks, runtime_info, version
 from ._version import VERSION as __version__
 from .builder import Builder, operators
 from .dataset import Dataset, open_part
@@ -61,6 +61,7 @@ __all__ = [
     "architectures",
     "default_threads",
     "evaluate",
+    "machine_peaks",
     "open_part",
     "operators",
     "recipes",

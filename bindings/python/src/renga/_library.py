@@ -17,6 +17,7 @@ from typing import Any
 from . import _version
 from ._abi import PROTOTYPES
 from ._errors import RengaError, Unsupported, error_of
+from ._options import MAX_THREADS, whole
 
 _SONAME = "librenga.so.0"
 _lock = threading.Lock()
@@ -145,6 +146,13 @@ def encode_path(path: str | os.PathLike[str]) -> bytes:
 def runtime_info() -> dict[str, Any]:
     """What runs here: `version`, `isa` in use, default `threads`, `build`; and the path of the `library`."""
     return {**call_json("renga_runtime_info"), "library": library_path()}
+
+
+def machine_peaks(threads: int = 0) -> dict[str, Any]:
+    """What this machine can do at most, measured now in about half a second: `f32_gflops`, `bf16_gflops` (0: none),
+    `read_gbytes_per_s`, `write_gbytes_per_s` of `threads` threads together (0 = `default_threads()`).
+    """
+    return call_json("renga_machine_peaks", whole(threads, "threads", 0, MAX_THREADS))
 
 
 def default_threads() -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,8 +92,11 @@ def time_training(
     runs: int = 20,
     threads: int = 0,
     precision: str = "f32",
-) -> Timing:
-    """Times `Trainer.step` on normally distributed f32 images with random labels."""
+    profile_runs: int = 0,
+) -> tuple[Timing, list[dict[str, Any]]]:
+    """Times `Trainer.step` on normally distributed f32 images with random labels; then the steps of
+    `Trainer.profile(profile_runs)`, none for 0.
+    """
     info = network.info
     classes = info.output_shape[2]
     if info.inputs != 1:
@@ -107,4 +110,19 @@ def time_training(
         trainer.step(x, y)
         compile_ms = (time.perf_counter() - begin) * 1000
         times = time_calls(lambda: trainer.step(x, y), runs)
-        return _timing(times, batch, compile_ms, trainer.memory.total, precision)
+        steps = trainer.profile(profile_runs)["steps"] if profile_runs else []
+        return _timing(times, batch, compile_ms, trainer.memory.total, precision), steps
+
+
+def with_limits(steps: Sequence[dict[str, Any]], peaks: dict[str, Any], precision: str = "f32") -> list[dict[str, Any]]:
+    """The steps of a profile beside a roofline: `limit_ms` is the time that its operations take at the measured peak or
+    its bytes from memory, whichever is longer; `of_limit` that time over the step's own. Above 1: an algorithm with
+    fewer operations than the direct one (Winograd), or bytes that lay in a cache.
+    """
+    flops = 1e6 * (peaks["bf16_gflops"] if precision == "bf16" and peaks["bf16_gflops"] else peaks["f32_gflops"])
+    rate = 1e6 * max(peaks["read_gbytes_per_s"], peaks["write_gbytes_per_s"])
+    beside = []
+    for step in steps:
+        limit_ms = max(2 * step["macs"] / flops if flops else 0.0, step["bytes"] / rate if rate else 0.0)
+        beside.append({**step, "limit_ms": limit_ms, "of_limit": limit_ms / step["ms"] if step["ms"] else 0.0})
+    return beside

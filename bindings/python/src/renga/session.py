@@ -185,8 +185,8 @@ class Session(Handle):
             return Memory._ask("renga_session_memory", handle)
 
     def profile(self, runs: int = 10) -> dict[str, Any]:
-        """Runs on zeros and reports each step: `{"precision", "steps": [{name, operator, algorithm, ms, gflops, bytes}],
-        "ms"}`.
+        """Runs on zeros and reports each step's least time:
+        `{"precision", "steps": [{name, operator, algorithm, ms, macs, gflops, bytes, gbytes_per_s}], "ms"}`.
         """
         with self._in_use() as handle:
             return call_json("renga_session_profile", handle, whole(runs, "runs", 1, MAX_EXTENT))

@@ -21,7 +21,7 @@ from ._errors import Cancelled
 from ._handle import Handle
 from ._interrupts import Interrupts
 from ._library import call, call_json, encode, encode_path
-from ._options import MAX_THREADS, OptionValue, options_text, precision_code, whole
+from ._options import MAX_EXTENT, MAX_THREADS, OptionValue, options_text, precision_code, whole
 from .dataset import Dataset
 from .network import Network
 from .session import Memory
@@ -167,6 +167,14 @@ class Trainer(Handle):
         """Bytes of the training plan."""
         with self._in_use() as handle:
             return Memory._ask("renga_trainer_memory", handle)
+
+    def profile(self, runs: int = 10) -> dict[str, Any]:
+        """Takes `runs` steps at rate 0 with a copy of the training, on the last step's batch, and reports each
+        kernel's least time as `Session.profile` does; "operator" says which part of the layer's work. The trainer
+        stays as it is.
+        """
+        with self._in_use() as handle:
+            return call_json("renga_trainer_profile", handle, whole(runs, "runs", 1, MAX_EXTENT))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Saves everything that a resumed run needs, atomically."""

@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 from .._errors import RengaError
 from .._options import PRECISIONS
 from .._version import VERSION
+from ._bench import bench
 from ._common import UsageError, positive, show, size
 from ._inspect import archs, fold, info
-from ._run import bench, run
+from ._run import run
 from ._train import evaluate, train
 
 _NETWORK = "a network file, or arch:NAME,option=value,… (`renga archs` lists names and options)"
@@ -80,9 +81,11 @@ def make_parser() -> argparse.ArgumentParser:
     one = command("bench", bench, "time inference, or a training step, on random input")
     one.add_argument("network", metavar="NETWORK", help=_NETWORK)
     one.add_argument("--batch", type=positive, metavar="N", help="images at a time (default 1; with --train 128)")
-    one.add_argument("--size", type=size, metavar="HxW", help="image size (default: the network's own)")
+    one.add_argument(
+        "--size", type=size, metavar="HxW", help="image size (default: the network's own; with --train for arch:NAME)"
+    )
     one.add_argument("--runs", type=positive, default=20, metavar="N", help="timed runs, after a warm-up (default 20)")
-    one.add_argument("--profile", action="store_true", help="the time of each step of the plan")
+    one.add_argument("--profile", action="store_true", help="each step's time, GFLOP/s, GB/s and part of the limit")
     one.add_argument("--train", action="store_true", help="time a training step instead")
     _seed(one)
 

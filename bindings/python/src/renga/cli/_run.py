@@ -1,4 +1,4 @@
-"""`run` and `bench`."""
+"""`run`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from typing import Any
 import numpy as np
 
 from .._files import atomic
-from .._words import bytes_text
-from ..measure import Timing, peak_resident_bytes, time_inference, time_training
-from ..network import Network
 from ..session import Session
 from ._common import Answer, UsageError, open_network, shape_text
 
@@ -49,73 +46,3 @@ def run(options: argparse.Namespace) -> Answer:
         np.save(file, y)
     text = f"{options.output}: {shape_text(y.shape)} in {ms:.1f} ms ({x.shape[0] / ms * 1000:,.0f} images/s)"
     return text, {"output_shape": list(y.shape), "ms": ms, "n": int(x.shape[0]), "batch": batch, "precision": precision}
-
-
-def bench(options: argparse.Namespace) -> Answer:
-    """Times inference (or a training step) with random input."""
-    begin = time.perf_counter()
-    network = open_network(options.network, options.seed)
-    load_ms = (time.perf_counter() - begin) * 1000
-    steps: list[dict[str, Any]] = []
-    with network:
-        if options.train:
-            if options.profile or options.size:
-                raise UsageError("--train goes with neither --profile nor --size in this version")
-            timing = time_training(
-                network,
-                batch=options.batch or 128,
-                runs=options.runs,
-                threads=options.threads,
-                precision=options.precision or "f32",
-            )
-        else:
-            timing, steps = _bench_inference(network, options)
-    result: dict[str, Any] = {
-        "median_ms": timing.median_ms,
-        "min_ms": timing.min_ms,
-        "p95_ms": timing.p95_ms,
-        "images_per_second": timing.images_per_second,
-        "peak_bytes": timing.plan_bytes,
-        "peak_resident_bytes": peak_resident_bytes(),
-        "load_ms": load_ms,
-        "compile_ms": timing.compile_ms,
-        "batch": timing.batch,
-        "runs": timing.runs,
-        "precision": timing.precision,
-    }
-    if options.profile:
-        result["steps"] = steps
-    return _bench_text(options, timing, load_ms, steps), result
-
-
-def _bench_inference(network: Network, options: argparse.Namespace) -> tuple[Timing, list[dict[str, Any]]]:
-    timing, session = time_inference(
-        network,
-        batch=options.batch or 1,
-        size=options.size,
-        runs=options.runs,
-        threads=options.threads,
-        precision=options.precision or "f32",
-    )
-    with session:
-        steps = session.profile(min(options.runs, 20))["steps"] if options.profile else []
-    return timing, steps
-
-
-def _bench_text(options: argparse.Namespace, timing: Timing, load_ms: float, steps: list[dict[str, Any]]) -> str:
-    what = "training step" if options.train else "inference"
-    lines = [
-        f"{what} in {timing.precision}, batch {timing.batch}, {timing.runs} runs",
-        f"median  {timing.median_ms:9.3f} ms  ({timing.images_per_second:,.0f} images/s)",
-        f"min     {timing.min_ms:9.3f} ms",
-        f"p95     {timing.p95_ms:9.3f} ms",
-        f"load    {load_ms:9.3f} ms, compile {timing.compile_ms:.3f} ms",
-        f"memory  {bytes_text(timing.plan_bytes)} planned, {bytes_text(peak_resident_bytes())} resident at most",
-    ]
-    if steps:
-        lines.append("")
-        lines.append(f"{'ms':>9}  {'GFLOP/s':>8}  step")
-        for step in steps:
-            name = f"{step.get('name', '')} ({step.get('operator', '')}, {step.get('algorithm', '')})"
-            lines.append(f"{step.get('ms', 0):9.3f}  {step.get('gflops', 0):8.1f}  {name}")
-    return "\n".join(lines)
