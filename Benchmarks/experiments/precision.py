@@ -1,7 +1,7 @@
 """Does training in bf16 cost accuracy? Trains one residual network in f32 and in bf16, seed by seed, on Fashion-MNIST.
 
-Usage: precision.py [--seeds 1 2 3] [--epochs 3] [--side 28] [--out FILE]. A seed fixes first values, order and mirroring
-for both precisions. Runs that the file holds already are not repeated. Not here: speed (Benchmarks/peers).
+Usage: precision.py [--seeds 1 2 3] [--epochs 3] [--side 28] [--out FILE]. A seed fixes first values, order and
+mirroring for both precisions. Runs that the file holds already are not repeated. Not here: speed (Benchmarks/peers).
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     runs = json.loads(options.out.read_text())["runs"] if options.out.exists() else []
     done = {(run["precision"], run["seed"], run["side"], run["epochs"]) for run in runs}
-    for seed in options.seeds:
-        for precision in PRECISIONS:
+    for precision in PRECISIONS:
+        for seed in options.seeds:
             if (precision, seed, options.side, options.epochs) in done:
                 continue
             runs.append(train(options, precision, seed))
