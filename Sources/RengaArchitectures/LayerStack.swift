@@ -21,8 +21,8 @@ struct LayerStack {
     }
 
     /// Adds the input.
-    mutating func input(_ size: ImageSize) throws(RengaError) -> ValueID {
-        try builder.addInput(h: size.h, w: size.w, c: size.c)
+    mutating func input(_ size: ImageSize, name: String = "input") throws(RengaError) -> ValueID {
+        try builder.addInput(name, h: size.h, w: size.w, c: size.c)
     }
 
     /// Adds one layer under a name in the present place.

@@ -1,25 +1,27 @@
-// NetworkSummary+Text.swift: the summary as a table for people, as JSON for programs, as a drawing for Graphviz.
-// Not here: where the numbers come from (NetworkSummary.swift).
+// NetworkSummary+Text.swift: the summary as a table for people, as JSON for programs.
+// Not here: where the numbers come from (NetworkSummary.swift), the drawing (NetworkDrawing.swift).
 
 extension NetworkSummary {
     /// A table of the layers, then a line of totals.
     public var text: String {
-        let head = ["layer", "operator", "output", "parameters", "MACs", "from"]
+        let head = ["layer", "operator", "output", "parameters", "MACs", "bytes", "path", "from"]
         let rows = layers.map { layer in
             [
                 layer.name, layer.op, layer.outputShape.description, Self.grouped(layer.parameters),
-                Self.grouped(layer.macs), layer.sources.joined(separator: " "),
+                Self.grouped(layer.macs), Self.grouped(layer.activationBytes), Self.rounded(layer.pathLength.mean),
+                layer.sources.joined(separator: " "),
             ]
         }
         let ports = inputs.map { "input \($0.name) \($0.shape)\n" } + outputs.map { "output \($0.name) \($0.shape)\n" }
-        return TextTable(rows: [head] + rows, rightAligned: [3, 4]).text + ports.joined()
+        return TextTable(rows: [head] + rows, rightAligned: [3, 4, 5, 6]).text + ports.joined()
             + "\(layers.count) layers, \(Self.grouped(parameters)) parameters, \(Self.grouped(macs)) MACs, "
-            + "\(Self.grouped(parameterBytes)) bytes of parameters, \(Self.grouped(activationBytes)) bytes of activations\n"
+            + "\(Self.grouped(parameterBytes)) bytes of parameters, \(Self.grouped(activationBytes)) bytes of activations, "
+            + "\(Self.rounded(pathLength.mean)) ± \(Self.rounded(pathLength.deviation)) layers with weights along a path\n"
     }
 
-    /// The summary as JSON: {"parameters", "statistics", "macs", "parameter_bytes", "activation_bytes", "input_shape", "output_shape" (of
-    /// the first), "inputs", "outputs", "layers": [{"name", "op", "attributes", "inputs", "output_shape", "parameters", "statistics",
-    /// "macs", "activation_bytes"}], "metadata"}; shapes are [N,H,W,C].
+    /// The summary as JSON: {"parameters", "statistics", "macs", "parameter_bytes", "activation_bytes", "path_length": {"mean", "deviation"},
+    /// "input_shape", "output_shape" (of the first), "inputs", "outputs", "layers": [{"name", "op", "attributes", "inputs", "output_shape",
+    /// "parameters", "statistics", "macs", "activation_bytes", "path_length" (the mean)}], "metadata"}; shapes are [N,H,W,C].
     public var jsonText: String { json.description }
 
     /// The summary as JSON.
@@ -27,6 +29,7 @@ extension NetworkSummary {
         [
             "parameters": .integer(parameters), "statistics": .integer(statistics), "macs": .integer(macs),
             "parameter_bytes": .integer(parameterBytes), "activation_bytes": .integer(activationBytes),
+            "path_length": ["mean": .number(pathLength.mean), "deviation": .number(pathLength.deviation)],
             "input_shape": inputs.first.map { Self.json($0.shape) } ?? .null,
             "output_shape": outputs.first.map { Self.json($0.shape) } ?? .null,
             "inputs": .list(inputs.map(Self.json)), "outputs": .list(outputs.map(Self.json)),
@@ -48,7 +51,15 @@ extension NetworkSummary {
             "inputs": .list(layer.sources.map { .text($0) }), "output_shape": json(layer.outputShape),
             "parameters": .integer(layer.parameters), "statistics": .integer(layer.statistics),
             "macs": .integer(layer.macs), "activation_bytes": .integer(layer.activationBytes),
+            "path_length": .number(layer.pathLength.mean),
         ]
+    }
+
+    /// A number of layers to two places: "8.67".
+    static func rounded(_ number: Double) -> String {
+        let hundredths = Int(exactly: (number * 100).rounded()) ?? 0
+        let rest = hundredths % 100
+        return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
     }
 
     /// 1234567 as "1,234,567".
@@ -59,34 +70,5 @@ extension NetworkSummary {
             text.append(digit)
         }
         return String(text.reversed())
-    }
-}
-
-// MARK: - Graphviz
-
-extension NetworkSummary {
-    /// A drawing in Graphviz's language: a box for each layer, its shape on each arrow.
-    public var dot: String {
-        var text = "digraph network {\n  node [shape=box, fontname=\"Helvetica\", fontsize=10];\n"
-        text += "  edge [fontname=\"Helvetica\", fontsize=9];\n"
-        var shapes: [String: Shape] = [:]
-        for input in inputs {
-            shapes[input.name] = input.shape
-            text += "  \"\(input.name)\" [shape=ellipse];\n"
-        }
-        for layer in layers {
-            shapes[layer.name] = layer.outputShape
-            let attributes = layer.attributes.sorted { $0.key < $1.key }.map { "\\n\($0.key)=\($0.value)" }.joined()
-            text += "  \"\(layer.name)\" [label=\"\(layer.name)\\n\(layer.op)\(attributes)\"];\n"
-            for source in layer.sources {
-                let label = shapes[source].map { "\($0.h)x\($0.w)x\($0.c)" } ?? ""
-                text += "  \"\(source)\" -> \"\(layer.name)\" [label=\"\(label)\"];\n"
-            }
-        }
-        for (index, output) in outputs.enumerated() {
-            text += "  \"output \(index)\" [shape=ellipse];\n"
-            text += "  \"\(output.name)\" -> \"output \(index)\";\n"
-        }
-        return text + "}\n"
     }
 }

@@ -25,6 +25,8 @@ public struct NetworkSummary: Sendable {
         public let macs: Int
         /// Bytes of what it makes, in f32.
         public let activationBytes: Int
+        /// Layers with weights on the paths up to here.
+        public let pathLength: PathLength
     }
 
     /// A named value at the network's border.
@@ -41,6 +43,8 @@ public struct NetworkSummary: Sendable {
     public let outputs: [Port]
     /// The layers in order.
     public let layers: [Layer]
+    /// Layers with weights on the paths from the inputs to the outputs.
+    public let pathLength: PathLength
     /// The network's metadata.
     public let metadata: [String: String]
 
@@ -65,6 +69,7 @@ public struct NetworkSummary: Sendable {
     public init(_ description: NetworkDescription, n: Int = 1, h: Int? = nil, w: Int? = nil) throws(RengaError) {
         let structure = description.structure
         let shapes = try structure.shapes(n: n, h: h, w: w)
+        let lengths = PathLength.all(in: structure)
         var layers: [Layer] = []
         for (index, node) in structure.nodes.enumerated() {
             let inputShapes = node.inputs.map { shapes[$0] }
@@ -76,11 +81,13 @@ public struct NetworkSummary: Sendable {
                     sources: node.inputs.map { structure.name(of: $0) }, inputShapes: inputShapes, outputShape: shape,
                     parameters: specs.filter(\.role.isTrainable).map(\.count).saturatingSum,
                     statistics: specs.filter { !$0.role.isTrainable }.map(\.count).saturatingSum,
-                    macs: node.op.macs(inputShapes), activationBytes: shape.count.saturatingTimes(4)))
+                    macs: node.op.macs(inputShapes), activationBytes: shape.count.saturatingTimes(4),
+                    pathLength: lengths[structure.value(ofNode: index)]))
         }
         self.layers = layers
         inputs = structure.inputs.indices.map { Port(name: structure.inputs[$0].name, shape: shapes[$0]) }
         outputs = structure.outputs.map { Port(name: structure.name(of: $0), shape: shapes[$0]) }
+        pathLength = PathLength.joined(structure.outputs.map { lengths[$0] })
         metadata = description.metadata
     }
 }

@@ -76,26 +76,4 @@ final class BranchedNetworkTests: XCTestCase {
             (1...4).map { "stage2.block1.branch\($0).bn2" } + ["stage2.block1.shortcut.bn"])
         XCTAssertEqual(try sources(net, "stage1.block1.branch4.conv1"), ["stem.relu1"])
     }
-
-    /// Mean lengths of all paths, projections not counted: ResNet B l + 2, inception-like 2 B l / 3 + 2, merge-and-run B l / 3 + 2, for
-    /// B = 2 convolutions a branch and l blocks (2 l for the residual network); Zhao et al., section 3.
-    func testMeanPathLengths() throws {
-        assertClose(try meanPathLength(structure("resnet", "depth=38,shortcut=project")), 2 * 9 + 2, tolerance: 1e-9)
-        assertClose(try meanPathLength(structure("inception", "depth=20")), 4.0 / 3 * 9 + 2, tolerance: 1e-9)
-        // The last block sums the streams: its branches weigh once each against one mean, as in an inception-like block.
-        let streams = try meanPathLength(structure("dmrnet", "depth=20"))
-        assertClose(streams, 2.0 / 3 * 8 + 4.0 / 3 + 2, tolerance: 1e-9)
-    }
-
-    /// Counts convolutions and linear layers along all paths from the input to the output; shortcuts' convolutions do not count.
-    private func meanPathLength(_ structure: NetworkStructure) -> Double {
-        var paths: [(count: Double, length: Double)] = [(1, 0)]
-        for node in structure.nodes {
-            let count = node.inputs.reduce(0) { $0 + paths[$1].count }
-            let total = node.inputs.reduce(0) { $0 + paths[$1].count * paths[$1].length }
-            let isLayer = (node.op is Convolution && !node.name.contains("shortcut")) || node.op is Linear
-            paths.append((count, total / count + (isLayer ? 1 : 0)))
-        }
-        return paths[structure.outputs[0]].length
-    }
 }
