@@ -23,7 +23,9 @@ extension Emitter {
     /// Where to put this reader's part of the gradient of `value`; nil where nobody needs it.
     package func gradientTarget(_ value: ValueID) throws(RengaError) -> GradientTarget? {
         guard needsGradient.contains(value) else { return nil }
-        if let known = gradients[value] { return GradientTarget(buffer: known, accumulate: true) }
+        if let known = gradients[value] {
+            return GradientTarget(buffer: known, accumulate: unwritten.remove(value) == nil)
+        }
         let made = try buffer("d " + graph.name(of: value), elements: shape(value).count, type: type(of: value))
         gradients[value] = made
         return GradientTarget(buffer: made, accumulate: false)

@@ -25,6 +25,8 @@ package struct EmitterSettings {
     package var algorithm: rk_conv_algorithm = RK_CONV_AUTO
     /// Key and counter of dropout's random stream, read when a step runs.
     package var dropout: (key: UnsafeMutablePointer<UInt64>, counter: UnsafeMutablePointer<UInt64>)?
+    /// The gates of stochastic depth of a training plan.
+    package var gates: GateTable?
     /// False: every buffer has memory of its own (a test's yardstick).
     package var reuseMemory = true
     /// False: all threads work even where one would be faster (a test's way to see them work).
@@ -128,6 +130,11 @@ package final class Emitter {
     /// True where a step runs a second time, and must leave everything but its output as it is.
     package var isRecomputing: Bool { passage == .recomputation }
 
+    /// Values whose gradient has a buffer, but one that the next writer is to overwrite.
+    var unwritten: Set<ValueID> = []
+    /// Inside ``alternatives(_:)``: the values that had a gradient before, and those that were unwritten.
+    private var gradientsBefore: (known: Set<ValueID>, unwritten: Set<ValueID>)?
+
     /// Says which fused step the next kernels belong to.
     func begin(group: Int?, name: String, _ passage: Passage = .forward) {
         self.group = group
@@ -145,6 +152,31 @@ package final class Emitter {
         enabled = cell
         defer { enabled = outside }
         try body()
+    }
+
+    /// Adds ways to do one thing, each in a call of ``alternative(where:_:)``: at most one of them runs, so that for the lifetimes of
+    /// buffers they are one step, and each is the first to write what the others write first.
+    func alternatives(_ body: () throws(RengaError) -> Void) throws(RengaError) {
+        gradientsBefore = (Set(gradients.keys), unwritten)
+        defer { gradientsBefore = nil }
+        try body()
+        stepCount += 1
+    }
+
+    /// One way: its cell must exclude those of the others.
+    func alternative(
+        where cell: UnsafePointer<Int32>, _ body: () throws(RengaError) -> Void
+    ) throws(RengaError) {
+        if let before = gradientsBefore {
+            unwritten = before.unwritten.union(gradients.keys.filter { !before.known.contains($0) })
+        }
+        try only(where: cell, body)
+    }
+
+    /// Adds a step that sets a buffer to 0.
+    func clear(_ buffer: BufferID, _ label: String) throws(RengaError) {
+        let args = rk_clear_args(bytes: Int64(records[buffer.index].bytes), dst: UnsafeMutableRawPointer(pointer(buffer)))
+        try add(rk_clear, args, label)
     }
 
     // MARK: - Buffers
@@ -275,7 +307,7 @@ package final class Emitter {
     }
 
     private func endStep() {
-        stepCount += 1
+        if gradientsBefore == nil { stepCount += 1 }
         touchedBytes = 0
     }
 

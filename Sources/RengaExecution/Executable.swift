@@ -16,6 +16,8 @@ package struct Fusible: OptionSet, Sendable {
     package static let relu = Fusible(rawValue: 4)
     /// PReLU of the result.
     package static let prelu = Fusible(rawValue: 8)
+    /// A gate of stochastic depth on the result: no business of the kernels, but worth to skip.
+    package static let gate = Fusible(rawValue: 16)
 }
 
 /// An operator that plans can run.

@@ -12,12 +12,14 @@ package enum StepActivation: Equatable, Sendable {
     case prelu(node: Int)
 }
 
-/// Nodes that run as one: dst = activation(op(inputs) + add).
+/// Nodes that run as one: dst = activation(gate(op(inputs)) + add).
 package struct FusedStep: Sendable {
     /// The node that does the work: it gives the step its name.
     package let node: Int
     /// What that node reads.
     package let inputs: [ValueID]
+    /// The node of a gate of stochastic depth behind the operator.
+    var gate: Int?
     /// Another value joined before the activation.
     package var add: ValueID?
     /// What comes last.
@@ -31,6 +33,7 @@ package struct FusedStep: Sendable {
     package func description(in graph: Graph) -> String {
         let operands = inputs.map { graph.name(of: $0) }.joined(separator: ", ")
         var text = "\(graph.nodes[node].name): \(graph.nodes[node].op.name)(\(operands))"
+        if gate != nil { text += " * gate" }
         if let add { text += " + add(\(graph.name(of: add)))" }
         switch activation {
         case .none: break
@@ -39,4 +42,7 @@ package struct FusedStep: Sendable {
         }
         return text
     }
+
+    /// The node of the step's gate: behind its operator, or the operator itself.
+    func gateNode(in graph: Graph) -> Int? { graph.nodes[node].op is StochasticGate ? node : gate }
 }

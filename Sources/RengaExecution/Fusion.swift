@@ -27,6 +27,7 @@ private struct FusionPass {
     /// Takes the node into the step before it, where there is one that can.
     mutating func absorb(_ index: Int, _ node: Node) throws(RengaError) -> Bool {
         if node.op is Add { return try absorbAdd(index, node) }
+        if let gate = node.op as? StochasticGate { return try absorbGate(gate, index, node) }
         guard node.op is ReLU || node.op is PReLU, let value = node.inputs.first, var step = step(before: value) else {
             return false
         }
@@ -34,6 +35,19 @@ private struct FusionPass {
         let fusible = try graph.nodes[step.node].executable().fusible(purpose)
         guard step.activation == .none, fusible.contains(isReLU ? .relu : .prelu) else { return false }
         step.activation = isReLU ? .relu : .prelu(node: index)
+        replace(value, by: step, ending: index)
+        return true
+    }
+
+    /// A gate that one draw opens or closes as a whole leaves the choice between steps, and so needs nothing of the operator's kernels.
+    private mutating func absorbGate(
+        _ gate: StochasticGate, _ index: Int, _ node: Node
+    ) throws(RengaError) -> Bool {
+        guard purpose == .training, gate.scope == .batch, let value = node.inputs.first, var step = step(before: value),
+            step.activation == .none, step.add == nil, step.gate == nil,
+            try graph.nodes[step.node].executable().fusible(purpose).contains(.gate)
+        else { return false }
+        step.gate = index
         replace(value, by: step, ending: index)
         return true
     }

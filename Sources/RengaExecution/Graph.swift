@@ -30,7 +30,7 @@ package struct Graph: Sendable {
         try Graph.checkParameters(network, shapes)
         var sources = Array(shapes.indices)
         if purpose == .inference {
-            for (index, node) in network.nodes.enumerated() where node.op is Dropout {
+            for (index, node) in network.nodes.enumerated() where node.op.isIdentityInInference {
                 sources[network.value(ofNode: index)] = sources[node.inputs[0]]
             }
         }
@@ -99,5 +99,12 @@ package struct Graph: Sendable {
                 }
             }
         }
+    }
+}
+
+extension Operator {
+    /// Whether nothing is left of it in inference.
+    fileprivate var isIdentityInInference: Bool {
+        self is Dropout || (self as? StochasticGate)?.survivals.allSatisfy { $0 == 1 } == true
     }
 }

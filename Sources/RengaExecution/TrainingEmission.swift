@@ -23,13 +23,28 @@ struct TrainingEmission {
         emit.place(0, in: emit.external(emit.graph.inputs[0].name, src.floats, floats: emit.shape(0).count))
         for (group, step) in steps.enumerated() {
             emit.begin(group: group, name: emit.graph.nodes[step.node].name)
-            try emit.graph.nodes[step.node].executable().forward(step, emit)
+            try forward(group, step, emit)
         }
         try emitLoss(emit)
         var absent = recomputation.dropped
         for (group, step) in steps.enumerated().reversed() where needsGradient.contains(step.output) {
             try recompute(recomputation.missing(for: group, steps, &absent), emit)
             emit.begin(group: group, name: emit.graph.nodes[step.node].name, .backward)
+            try backward(group, step, emit)
+        }
+    }
+
+    private func forward(_ group: Int, _ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        if let gated = try GatedStep(step, emit) { return try gated.forward(emit) }
+        try emit.only(where: try emit.settings.gates?.cellOfNeed(.forward, group)) { () throws(RengaError) in
+            try emit.graph.nodes[step.node].executable().forward(step, emit)
+        }
+    }
+
+    private func backward(_ group: Int, _ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        try emit.settings.gates?.prepareBackward(group, step, emit)
+        if let gated = try GatedStep(step, emit) { return try gated.backward(emit) }
+        try emit.only(where: try emit.settings.gates?.cellOfNeed(.backward, group)) { () throws(RengaError) in
             try emit.graph.nodes[step.node].executable().backward(step, emit)
             try emit.settleGradients()
         }
@@ -41,7 +56,7 @@ struct TrainingEmission {
             let step = steps[group]
             emit.forget(step.output)
             emit.begin(group: group, name: emit.graph.nodes[step.node].name, .recomputation)
-            try emit.graph.nodes[step.node].executable().forward(step, emit)
+            try forward(group, step, emit)
         }
     }
 

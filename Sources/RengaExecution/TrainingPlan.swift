@@ -54,6 +54,8 @@ package final class TrainingPlan {
         package var reuseMemory = true
         /// Whether work too small to share runs on one thread.
         package var serialWhereSmall = true
+        /// Whether work behind closed gates is left out.
+        package var skipClosed = true
 
         /// Options with the rest at their defaults.
         package init(n: Int, threads: Int, isa: rk_isa = rk_isa_best(), labelSmoothing: Float = 0) {
@@ -77,6 +79,8 @@ package final class TrainingPlan {
     package let loss: UnsafeMutablePointer<Double>
     /// The fused steps, for people.
     package let steps: [String]
+    /// The gates of stochastic depth; nil where the network has none. Drawn anew by each run, all open before the first.
+    package let gates: GateTable?
 
     private let blobs: ParameterBlobs
     /// Loss, two counts, dropout's key and counter.
@@ -124,6 +128,8 @@ package final class TrainingPlan {
         settings.reuseMemory = options.reuseMemory
         settings.serialWhereSmall = options.serialWhereSmall
         settings.dropout = (dropout, dropout + 1)
+        gates = try GateTable(graph, fused, skips: options.skipClosed)
+        settings.gates = gates
         self.settings = settings
         var emission = TrainingEmission(
             steps: fused, needsGradient: needsGradient,
@@ -176,6 +182,7 @@ package final class TrainingPlan {
         guard (1...inputShape.n).contains(n) else {
             throw RengaError(.invalidArgument, "n must be in 1...\(inputShape.n), got \(n)")
         }
+        gates?.draw()
         if n == inputShape.n {
             program.run(threads: compiled.threads)
         } else {

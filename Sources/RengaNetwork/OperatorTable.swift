@@ -7,7 +7,7 @@ public enum OperatorTable {
     public static let all: [any Operator.Type] = [
         Convolution.self, Linear.self, BatchNorm.self, ReLU.self, PReLU.self, MaxPool.self, AveragePool.self,
         GlobalAveragePool.self, Add.self, Mean.self, Concat.self, ChannelSlice.self, ChannelPad.self, Flatten.self,
-        Dropout.self, Softmax.self,
+        Dropout.self, StochasticGate.self, Softmax.self,
     ]
 
     /// The operator of that name.

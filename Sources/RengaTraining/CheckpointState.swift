@@ -1,5 +1,5 @@
 // CheckpointState.swift: what a checkpoint holds besides numbers of the network and the optimiser, as text and back.
-// Random streams need no entry: shuffling, augmentation and dropout are functions of the recipe's seed and the position.
+// Random streams need no entry: shuffling, augmentation, dropout and gates are functions of the recipe's seed and the position.
 // Not here: tensors and files (Trainer+Checkpoint).
 import RengaNetwork
 

@@ -94,6 +94,7 @@ extension Trainer {
         optimizer.rate.pointee = Float(rate)
         optimizer.time.pointee = Int64(position.step + 1)
         plan.dropoutCounter = UInt64(position.step)
+        plan.gates?.counter = UInt64(position.step)
         let statisticBytes = plan.statisticFloats * MemoryLayout<Float>.stride
         memcpy(statisticsBefore.base, plan.runningStatistics, statisticBytes)
         let result = try plan.run(n: recipe.batchSize)

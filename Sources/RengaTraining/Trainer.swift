@@ -80,6 +80,7 @@ public final class Trainer: @unchecked Sendable {
         statisticsBefore = try Buffer(floats: plan.statisticFloats, for: "the running statistics")
         template = network
         plan.dropoutKey = UInt64(recipe.seed)
+        plan.gates?.key = UInt64(recipe.seed)
     }
 
     /// A copy of the network as it stands now, running statistics and normalisation included.

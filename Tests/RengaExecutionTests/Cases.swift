@@ -23,6 +23,8 @@ enum Cases {
         ("average_pool", ["kernel": "2", "stride": "3", "ceil_mode": "yes"]),
         ("channel_slice", ["begin": "1", "count": "3"]), ("channel_pad", ["before": "2", "after": "3"]),
         ("softmax", [:]), ("dropout", ["rate": "0.4"]), ("global_average_pool", [:]),
+        ("stochastic_gate", ["survival": "0.7"]),
+        ("stochastic_gate", ["scope": "sample", "split": "2", "survival_lower": "0.3"]),
     ]
 
     /// One operator each, between a convolution and a classifier.
@@ -113,7 +115,7 @@ enum Cases {
             let d = try net.add("dropout", from: [a])
             try net.add("concat", from: [a, b, c, d])
         }
-        return cases + (try blocks())
+        return cases + (try blocks()) + (try GatedCases.all())
     }
 
     /// Residual blocks: post- and pre-activation, with identity, projection and zero-padded shortcuts.

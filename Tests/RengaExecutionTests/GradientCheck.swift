@@ -13,6 +13,8 @@ struct GradientCheck {
     let images: [Float]
     let labels: [Int]
     let smoothing: Float
+    /// Gates by layer that the plan was told to take instead of drawing them.
+    var forced: [String: [Bool]]?
 
     init(_ network: Network, n: Int, smoothing: Float = 0.1, seed: UInt64 = 11) throws {
         (self.network, self.n, self.smoothing) = (network, n, smoothing)
@@ -31,7 +33,25 @@ struct GradientCheck {
         change(&options)
         let plan = try TrainingPlan(network, options)
         (plan.dropoutKey, plan.dropoutCounter) = (99, 5)
+        plan.gates?.key = 99
+        plan.gates?.counter = 5
         return plan
+    }
+
+    /// What the gates of layer `node` do to each element under key 99, counter 5, or where `forced` says so.
+    private func gates(_ node: Node, _ gate: StochasticGate, _ shape: Shape) -> [Double] {
+        let draws = StochasticGate.Draws(gate, name: node.name)
+        let channels = gate.channels(shape.c)
+        var mask: [Double] = []
+        for n in 0..<shape.n {
+            let index = gate.scope == .batch ? 5 : 5 * UInt64(shape.n) + UInt64(n)
+            let open = forced?[node.name] ?? draws.open(seed: 99, index: index)
+            for i in 0..<shape.countPerImage {
+                let part = channels.firstIndex { $0.contains(i % shape.c) } ?? 0
+                mask.append(open[part] ? 1 : 0)
+            }
+        }
+        return mask
     }
 
     /// The interpreter as it sees this batch in training; `logits` is the value that the loss reads.
@@ -40,8 +60,10 @@ struct GradientCheck {
         interpreter.training = true
         let shapes = try network.shapes(n: n)
         for (index, node) in network.nodes.enumerated() {
+            let shape = shapes[network.value(ofNode: index)]
+            if let gate = node.op as? StochasticGate { interpreter.masks[node.name] = gates(node, gate, shape) }
             guard let dropout = node.op as? Dropout else { continue }
-            let count = shapes[network.value(ofNode: index)].count
+            let count = shape.count
             interpreter.masks[node.name] = try Self.mask(count, dropout.rate, stream: UInt64(index))
         }
         let output = network.outputs[0]

@@ -20,12 +20,12 @@ struct ReferenceMap {
     }
 }
 
-/// Runs a network value by value. `training`: batch norms in train mode use the batch, dropout applies `masks`.
+/// Runs a network value by value. `training`: batch norms in train mode use the batch, dropout and gates apply `masks`.
 struct ReferenceInterpreter {
     var network: Network
     var parameters: [String: [Double]]
     var training = false
-    /// For each dropout layer the factor of each element.
+    /// For each dropout or gate layer the factor of each element.
     var masks: [String: [Double]] = [:]
 
     init(_ network: Network) {
@@ -104,6 +104,14 @@ struct ReferenceInterpreter {
         case is Dropout:
             let mask = masks[node.name]
             dst.values = src.values.indices.map { src.values[$0] * (training ? mask?[$0] ?? .nan : 1) }
+        case let op as StochasticGate:
+            let factors = op.channels(shape.c).enumerated().flatMap { part, channels in
+                channels.map { _ in op.survivals[part] }
+            }
+            let mask = masks[node.name]
+            dst.values = src.values.indices.map {
+                src.values[$0] * (training ? mask?[$0] ?? .nan : factors[$0 % shape.c])
+            }
         case is Softmax:
             dst.values = rows(shape) { row in
                 let line = line(src, row)

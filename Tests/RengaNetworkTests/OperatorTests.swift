@@ -17,6 +17,7 @@ final class OperatorTests: XCTestCase {
             ("linear", "channels=9", [flat], Shape(n: 3, h: 1, w: 1, c: 9)),
             ("batch_norm", "", [map], map), ("relu", "", [map], map), ("prelu", "", [map], map),
             ("softmax", "", [map], map), ("dropout", "rate=0.3", [map], map),
+            ("stochastic_gate", "survival=0.3,split=4", [map], map),
             ("global_average_pool", "", [map], Shape(n: 3, h: 1, w: 1, c: 6)),
             ("flatten", "", [map], Shape(n: 3, h: 1, w: 1, c: 120)),
             ("add", "", [map, map, map], map), ("mean", "", [map], map),

@@ -209,6 +209,27 @@ typedef struct rk_dropout_args {
 } rk_dropout_args;
 void rk_dropout(const void *args, const rk_team *team);
 
+/* Stochastic depth with gates for each sample: dst = relu?(g src + add), where g is gates[2 n] for the channels below `split` of sample n and
+ * gates[2 n + 1] for the others. A gate is open where it is not 0; what lies behind a closed one is not read. Backward is the same step on
+ * the gradient. */
+typedef struct rk_gate_args {
+  rk_isa isa;
+  rk_type type;
+  int64_t n, pixels, c, split; /* pixels = H W; split in 0 ... c */
+  const float *gates;          /* [N,2], 0 or 1; read when the step runs */
+  const void *src, *add;       /* [N,H,W,C]; add NULL = 0 */
+  int32_t relu;
+  void *dst;
+} rk_gate_args;
+void rk_gate(const void *args, const rk_team *team);
+
+/* Sets bytes to 0. */
+typedef struct rk_clear_args {
+  int64_t bytes;
+  void *dst;
+} rk_clear_args;
+void rk_clear(const void *args, const rk_team *team);
+
 /* Softmax over C for each row, shifted by the maximum: probabilities in f32. A NaN makes its whole row NaN. */
 typedef struct rk_softmax_args {
   rk_isa isa;

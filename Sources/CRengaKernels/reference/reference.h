@@ -20,6 +20,7 @@ void rk_reference_relu_backward(const rk_relu_backward_args *args);
 void rk_reference_prelu(const rk_prelu_args *args);
 void rk_reference_prelu_backward(const rk_prelu_backward_args *args);
 void rk_reference_channel_copy(const rk_channel_copy_args *args);
+void rk_reference_gate(const rk_gate_args *args);
 void rk_reference_softmax(const rk_softmax_args *args);
 void rk_reference_softmax_backward(const rk_softmax_backward_args *args);
 void rk_reference_cross_entropy(const rk_cross_entropy_args *args);

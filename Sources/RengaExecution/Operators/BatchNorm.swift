@@ -5,7 +5,7 @@ import RengaNetwork
 
 extension BatchNorm: Executable {
     /// A sum with its own input would need two gradients of one value in one kernel.
-    package func fusible(_ purpose: Purpose) -> Fusible { [.add, .relu] }
+    package func fusible(_ purpose: Purpose) -> Fusible { [.add, .relu, .gate] }
 
     /// dst = relu?(gamma (src - mean) / sqrt(variance + epsilon) + beta + add), all maps `[N,H,W,C]`, per-channel numbers `[C]`.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {

@@ -6,7 +6,7 @@ import RengaNetwork
 extension Convolution: Executable {
     /// Sum and activation run in the epilogue. PReLU needs its own input for the backward pass, so not in training.
     package func fusible(_ purpose: Purpose) -> Fusible {
-        purpose == .inference ? [.add, .addOfInput, .relu, .prelu] : [.add, .addOfInput, .relu]
+        purpose == .inference ? [.add, .addOfInput, .relu, .prelu] : [.add, .addOfInput, .relu, .gate]
     }
 
     /// src `[N,H,W,C]`, weight `[R,S,C/G,K]`, dst `[N,OH,OW,K]`.
