@@ -9,6 +9,7 @@ struct BranchedDesign {
     let branches: Int
     /// Width of each stage before expansion.
     let widths: [Int]
+    let stochasticDepth: StochasticDepth
 
     /// The options, with a family's own between them.
     static func attributes(_ own: [AttributeSpec] = []) -> [AttributeSpec] {
@@ -20,6 +21,7 @@ struct BranchedDesign {
         ]
         return ResidualFrame.attributes(
             depth: "56", shared + own, block: ResidualFrame.block, initialization: "he_fan_in")
+            + StochasticDepth.attributes(branches: true)
     }
 
     /// Reads the options; `published` has the blocks of each stage for the depths known with stem=imagenet.
@@ -27,17 +29,19 @@ struct BranchedDesign {
         frame = try ResidualFrame(options) { _ in published }
         branches = try options.integer("branches")
         widths = try frame.widths(options)
+        stochasticDepth = try StochasticDepth(options, branches: true)
     }
 
-    /// The branches H_k of a block; branch k reads `sources[k]`.
+    /// The branches H_k of a block; branch k reads `sources[k]`. isGated: whether something leads around them, so that they may close.
     func addBranches(
-        _ stack: inout LayerStack, _ sources: [ValueID], _ place: BlockPlace
+        _ stack: inout LayerStack, _ sources: [ValueID], _ place: BlockPlace, isGated: Bool = true
     ) throws(RengaError) -> [ValueID] {
         var residuals: [ValueID] = []
         for (number, source) in sources.enumerated() {
             residuals.append(
                 try stack.scope("branch\(number + 1)") { stack throws(RengaError) in
-                    try frame.branch.addPost(&stack, source, place)
+                    let branch = try frame.branch.addPost(&stack, source, place)
+                    return isGated ? try stochasticDepth.gated(&stack, branch, place, grouped: true) : branch
                 })
         }
         return residuals

@@ -84,7 +84,10 @@ struct MergeAndRunDesign {
     func addBlock(
         _ stack: inout LayerStack, _ streams: [ValueID], _ place: BlockPlace
     ) throws(RengaError) -> [ValueID] {
-        let residuals = try base.addBranches(&stack, streams, place)
+        let present = try stack.channels(streams[0])
+        let changes = place.stride != 1 || present != base.frame.channels(place)
+        let residuals = try base.addBranches(
+            &stack, streams, place, isGated: shortcut != .none || !changes)
         let projected = try addShortcuts(&stack, streams, place)
         guard place.isLast, collapse != .concat else {
             let around = try mixing.add(&stack, projected)

@@ -168,10 +168,15 @@ struct BlockPlace {
     let width: Int
     /// Stride of its first convolution and of its shortcut.
     let stride: Int
-    /// Whether it is the first of the network.
-    let isFirst: Bool
+    /// Its number in the network, from 1.
+    let number: Int
+    /// Blocks of the network.
+    let count: Int
+
     /// Whether it is the last of the network.
-    let isLast: Bool
+    var isLast: Bool { number == count }
+    /// Whether it is the first.
+    var isFirst: Bool { number == 1 }
 }
 
 extension LayerStack {
@@ -185,13 +190,12 @@ extension LayerStack {
         var number = 0
         for (stage, (width, count)) in zip(widths, counts).enumerated() {
             for index in 0..<count {
+                number += 1
                 let place = BlockPlace(
-                    width: width, stride: stage > 0 && index == 0 ? 2 : 1, isFirst: number == 0,
-                    isLast: number == total - 1)
+                    width: width, stride: stage > 0 && index == 0 ? 2 : 1, number: number, count: total)
                 state = try scope("stage\(stage + 1).block\(index + 1)") { stack throws(RengaError) in
                     try block(&stack, state, place)
                 }
-                number += 1
             }
         }
         return state

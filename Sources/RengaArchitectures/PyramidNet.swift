@@ -1,5 +1,5 @@
-// PyramidNet.swift: residual networks whose width grows in every block (Han, Kim and Kim 2016, arXiv 1610.02915).
-// Not here: stochastic depth.
+// PyramidNet.swift: residual networks whose width grows in every block (Han, Kim and Kim 2016, arXiv 1610.02915), also with stochastic depth:
+// PyramidDrop and PyramidSepDrop (Yamada, Iwamura and Kise 2016, arXiv 1612.01230). Not here: the options of gates (StochasticDepth.swift).
 import Glibc
 public import RengaNetwork
 
@@ -12,23 +12,26 @@ extension PyramidNet: Architecture {
     public static let name = "pyramidnet"
     public static let documentation =
         "Pyramidal residual network (Han et al. 2016): the width grows in every block by `alpha` in total. "
-        + "stem=cifar: depth 6n+2 (basic) or 9n+2 (bottleneck); stem=imagenet: depth 50, 101, 152 or 200 (bottleneck)."
-    public static let attributes = ResidualFrame.attributes(
-        depth: "110",
-        [
-            AttributeSpec(
-                "alpha", .number(0...10_000), default: "48",
-                "Total widening: the last width is the first plus alpha (widening=add) or times alpha (mul, at least 1)."
-            ),
-            AttributeSpec(
-                "widening", .choice(["add", "mul"]), default: "add", "Growth by equal steps or by equal factors."),
-            ResidualFrame.width,
-        ], block: ResidualFrame.block, initialization: "he_fan_out")
+        + "stem=cifar: depth 6n+2 (basic) or 9n+2 (bottleneck); stem=imagenet: depth 50, 101, 152 or 200 (bottleneck). "
+        + "stochastic_depth=joint makes PyramidDrop, separate makes PyramidSepDrop (Yamada et al. 2016)."
+    public static let attributes =
+        ResidualFrame.attributes(
+            depth: "110",
+            [
+                AttributeSpec(
+                    "alpha", .number(0...10_000), default: "48",
+                    "Total widening: the last width is the first plus alpha (widening=add) or times alpha (mul, at least 1)."
+                ),
+                AttributeSpec(
+                    "widening", .choice(["add", "mul"]), default: "add", "Growth by equal steps or by equal factors."),
+                ResidualFrame.width,
+            ], block: ResidualFrame.block, initialization: "he_fan_out") + StochasticDepth.attributes(separates: true)
 
     public static func blueprint(_ options: AttributeReader) throws(RengaError) -> Blueprint {
         let frame = try ResidualFrame(options) { branch in
             branch == .basic ? [:] : StageDepths.ofResNet(branch).merging([200: [3, 24, 36, 3]]) { $1 }
         }
+        let depth = try StochasticDepth(options, separates: true)
         let widths = try widths(options, from: frame.width, blocks: frame.counts.reduce(0, +))
         var stack = LayerStack()
         let begun = try frame.begin(&stack, width: frame.width, small: .norm)
@@ -37,7 +40,7 @@ extension PyramidNet: Architecture {
             widths: frame.counts.map { _ in 0 }, counts: frame.counts, from: (value: begun, block: 0)
         ) { stack, state, place throws(RengaError) in
             let width = widths[state.block]
-            let value = try addBlock(&stack, state.value, frame.branch, width: width, stride: place.stride)
+            let value = try addBlock(&stack, state.value, frame.branch, width: width, place, depth)
             return (value, state.block + 1)
         }
         let logits = try stack.head(stack.normRelu("_last", state.value), classes: options.integer("classes"))
@@ -71,8 +74,12 @@ extension PyramidNet: Architecture {
     }
 
     private static func addBlock(
-        _ stack: inout LayerStack, _ src: ValueID, _ branch: ResidualBranch, width: Int, stride: Int
+        _ stack: inout LayerStack, _ src: ValueID, _ branch: ResidualBranch, width: Int, _ place: BlockPlace,
+        _ depth: StochasticDepth
     ) throws(RengaError) -> ValueID {
+        let stride = place.stride
+        let channels = width * branch.expansion
+        let present = try stack.channels(src)
         var value = try stack.add(BatchNorm(), "bn1", src)
         switch branch {
         case .basic:
@@ -82,10 +89,15 @@ extension PyramidNet: Architecture {
             value = try stack.convolution("conv1", value, width, kernel: 1)
             value = try stack.convolution("conv2", stack.normRelu("2", value), width, kernel: 3, stride: stride)
             value = try stack.convolution(
-                "conv3", stack.normRelu("3", value), width * branch.expansion, kernel: 1)
+                "conv3", stack.normRelu("3", value), channels, kernel: 1)
         }
-        let residual = try stack.add(BatchNorm(), "bn\(branch.layers + 1)", value)
-        let around = try addShortcut(&stack, src, channels: width * branch.expansion, stride: stride)
+        let split = depth.split(channels, shortcut: present)
+        if depth.beginsByHalves, split > 0 {
+            stack.begin("conv\(branch.layers).weight", with: .heFanOutHalves(at: split))
+        }
+        let norm = try stack.add(BatchNorm(), "bn\(branch.layers + 1)", value)
+        let residual = try depth.gated(&stack, norm, place, shortcut: present)
+        let around = try addShortcut(&stack, src, channels: channels, stride: stride)
         return try stack.add(Add(), "add", residual, around)
     }
 

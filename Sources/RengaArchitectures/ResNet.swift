@@ -28,6 +28,7 @@ extension ResNet: Architecture {
                 "Two 3x3 convolutions, or 1x1, 3x3, 1x1; auto: bottleneck for the ImageNet depths from 50, else basic.",
             initialization: "he_fan_out")
         + [AttributeSpec("zero_init_residual", .flag, default: "no", "Whether every branch begins as zero.")]
+        + StochasticDepth.attributes()
 
     public static func blueprint(_ options: AttributeReader) throws(RengaError) -> Blueprint {
         let design = try ResNetDesign(options)
@@ -50,6 +51,7 @@ extension ResNet: Architecture {
 private struct ResNetDesign {
     let frame: ResidualFrame
     let shortcut: Shortcut
+    let stochasticDepth: StochasticDepth
     let isPre: Bool
     let beginsAtZero: Bool
     /// Width of each stage before expansion.
@@ -60,6 +62,7 @@ private struct ResNetDesign {
             let known = StageDepths.ofResNet(branch)
             return branch == .bottleneck ? known.merging([98: [2, 4, 22, 4]]) { $1 } : known
         }
+        stochasticDepth = try StochasticDepth(options)
         isPre = try options.choice("order") == "pre"
         beginsAtZero = try options.flag("zero_init_residual")
         widths = try frame.widths(options)
@@ -75,8 +78,19 @@ private struct ResNetDesign {
     func addBlock(_ stack: inout LayerStack, _ src: ValueID, _ place: BlockPlace) throws(RengaError) -> ValueID {
         if beginsAtZero { frame.branch.beginAtZero(&stack, post: !isPre) }
         if isPre { return try addPreBlock(&stack, src, place) }
-        let residual = try frame.branch.addPost(&stack, src, place)
+        let branch = try frame.branch.addPost(&stack, src, place)
+        let residual = try gated(&stack, branch, src, place)
         return try shortcut.addPost(&stack, residual, src, stride: place.stride)
+    }
+
+    /// A branch that nothing leads around stays open.
+    private func gated(
+        _ stack: inout LayerStack, _ branch: ValueID, _ src: ValueID, _ place: BlockPlace
+    ) throws(RengaError) -> ValueID {
+        let present = try stack.channels(src)
+        let channels = try stack.channels(branch)
+        let changes = place.stride != 1 || present != channels
+        return shortcut == .none && changes ? branch : try stochasticDepth.gated(&stack, branch, place)
     }
 
     /// A projection reads the activated map, as in the paper's code; the zero-padded shortcut the map itself.
@@ -85,7 +99,7 @@ private struct ResNetDesign {
     ) throws(RengaError) -> ValueID {
         // The stem of large images ends activated already.
         let activated = place.isFirst && frame.stem == .imagenet && !isBare ? src : try stack.normRelu("1", src)
-        let residual = try frame.branch.addPre(&stack, activated, place)
+        let residual = try gated(&stack, frame.branch.addPre(&stack, activated, place), src, place)
         let channels = frame.channels(place)
         let present = try stack.channels(src)
         let changes = place.stride != 1 || present != channels

@@ -175,7 +175,8 @@ package final class Emitter {
 
     /// Adds a step that sets a buffer to 0.
     func clear(_ buffer: BufferID, _ label: String) throws(RengaError) {
-        let args = rk_clear_args(bytes: Int64(records[buffer.index].bytes), dst: UnsafeMutableRawPointer(pointer(buffer)))
+        let args = rk_clear_args(
+            bytes: Int64(records[buffer.index].bytes), dst: UnsafeMutableRawPointer(pointer(buffer)))
         try add(rk_clear, args, label)
     }
 

@@ -92,7 +92,9 @@ package final class GateTable {
         var entries: [Entry] = []
         var entryOfStep: [Int: Int] = [:]
         for (index, step) in steps.enumerated() {
-            guard let node = step.gateNode(in: graph), let op = graph.nodes[node].op as? StochasticGate else { continue }
+            guard let node = step.gateNode(in: graph), let op = graph.nodes[node].op as? StochasticGate else {
+                continue
+            }
             entryOfStep[index] = entries.count
             entries.append(try Entry(graph, node: node, op, step: index))
         }

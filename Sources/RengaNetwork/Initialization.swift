@@ -10,6 +10,8 @@ public enum InitialValues: Sendable, Equatable {
     case heFanIn
     /// Normal with variance 2 / fan-out (He et al. 2015); fan-out is R S K, or K.
     case heFanOut
+    /// He fan-out for the outputs before `at` and for those from it on, each as if they were a layer of their own.
+    case heFanOutHalves(at: Int)
     /// Orthonormal rows or columns (the fewer) of the fan-in x K matrix, times a gain (Saxe et al. 2013).
     /// Takes 2 min(m, n)^2 max(m, n) multiply-adds for an m x n matrix.
     case orthogonal(gain: Double)
@@ -91,9 +93,12 @@ extension Initialization {
         case .constant(let value): tensor.fill(value)
         case .heFanIn: tensor.fillNormal(deviation: (2 / Double(fanIn)).squareRoot(), stream)
         case .heFanOut:
-            let fanOut = weight.dimensions.enumerated()
-                .filter { $0.offset != weight.dimensions.count - 2 }.map(\.element).saturatingProduct
-            tensor.fillNormal(deviation: (2 / Double(fanOut)).squareRoot(), stream)
+            tensor.fillNormal(deviation: (2 / Double(Self.fanOut(weight))).squareRoot(), stream)
+        case .heFanOutHalves(let boundary):
+            let outputs = spec.dimensions.last ?? 1
+            let fanOut = Double(Self.fanOut(weight)) / Double(outputs)
+            let halves = [boundary, outputs - boundary].map { (2 / (fanOut * Double(max($0, 1)))).squareRoot() }
+            tensor.fillNormal(stream) { $0 % outputs < boundary ? halves[0] : halves[1] }
         case .orthogonal(let gain):
             let columns = spec.dimensions.last ?? 1
             try tensor.fillOrthogonal(rows: tensor.count / max(columns, 1), columns: columns, gain: gain, stream)
@@ -102,6 +107,12 @@ extension Initialization {
         case .normal(let deviation): tensor.fillNormal(deviation: deviation, stream)
         }
         return tensor
+    }
+
+    /// R S K of `[R,S,C,K]`, K of `[C,K]`.
+    private static func fanOut(_ weight: ParameterSpec) -> Int {
+        weight.dimensions.enumerated().filter { $0.offset != weight.dimensions.count - 2 }.map(\.element)
+            .saturatingProduct
     }
 
     private func rule(for spec: ParameterSpec) -> InitialValues {
@@ -121,9 +132,13 @@ extension Tensor {
     }
 
     fileprivate mutating func fillNormal(deviation: Double, _ stream: RandomStream) {
+        fillNormal(stream) { _ in deviation }
+    }
+
+    fileprivate mutating func fillNormal(_ stream: RandomStream, deviation: (Int) -> Double) {
         var stream = stream
         withUnsafeMutableValues { dst in
-            for index in dst.indices { dst[index] = Float(deviation * stream.normal()) }
+            for index in dst.indices { dst[index] = Float(deviation(index) * stream.normal()) }
         }
     }
 

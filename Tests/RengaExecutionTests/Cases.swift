@@ -115,7 +115,7 @@ enum Cases {
             let d = try net.add("dropout", from: [a])
             try net.add("concat", from: [a, b, c, d])
         }
-        return cases + (try blocks()) + (try GatedCases.all())
+        return cases + (try blocks()) + (try GatedCases.some())
     }
 
     /// Residual blocks: post- and pre-activation, with identity, projection and zero-padded shortcuts.

@@ -9,10 +9,12 @@ import XCTest
 final class GateTests: XCTestCase {
     /// Every way to force the gates of a network, or some of them where there are many.
     private func forcings(_ network: Network) -> [[String: [Bool]]] {
-        let gates = network.nodes.compactMap { node in (node.op as? StochasticGate).map { (node.name, $0.survivals.count) } }
+        let gates = network.nodes.compactMap { node in
+            (node.op as? StochasticGate).map { (node.name, $0.survivals.count) }
+        }
         let bits = gates.reduce(0) { $0 + $1.1 }
         let all = 1 << bits
-        return stride(from: 0, to: all, by: max(1, all / 16)).map { $0 } .appending(all - 1).map { pattern in
+        return (Array(stride(from: 0, to: all, by: max(1, all / 16))) + [all - 1]).map { pattern in
             var bit = 0
             var forced: [String: [Bool]] = [:]
             for (name, parts) in gates {
@@ -71,7 +73,8 @@ final class GateTests: XCTestCase {
         let network = try GatedCases.pyramid(["closed": "skip"])
         let gates = network.nodes.filter { $0.op is StochasticGate }.map(\.name)
         let (norms, convolutions) = (
-            network.nodes.filter { $0.op is BatchNorm }.map(\.name), network.nodes.filter { $0.op is Convolution }.map(\.name)
+            network.nodes.filter { $0.op is BatchNorm }.map(\.name),
+            network.nodes.filter { $0.op is Convolution }.map(\.name)
         )
         let check = try GradientCheck(network, n: 3)
         let plan = try check.plan()
@@ -124,8 +127,4 @@ final class GateTests: XCTestCase {
         }
         XCTAssertNil(try GradientCheck(try Cases.blocks()[0].network, n: 2).plan().gates)
     }
-}
-
-extension Array {
-    fileprivate func appending(_ element: Element) -> [Element] { self + [element] }
 }

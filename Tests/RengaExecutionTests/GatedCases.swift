@@ -13,9 +13,19 @@ enum GatedCases {
             cases.append(Case(name: "gated streams, \(closed)", network: try streams(["closed": closed])))
             cases.append(Case(name: "gates behind gates, \(closed)", network: try nested(["closed": closed])))
         }
-        cases.append(Case(name: "separated gates for samples", network: try pyramid(["scope": "sample", "closed": "skip"])))
+        cases.append(
+            Case(name: "separated gates for samples", network: try pyramid(["scope": "sample", "closed": "skip"])))
         cases.append(Case(name: "gated post-activation for samples", network: try post(["scope": "sample"])))
         return cases
+    }
+
+    /// One of each kind, for tests that take long.
+    static func some() throws -> [Case] {
+        [
+            Case(name: "separated gates", network: try pyramid(["closed": "skip"])),
+            Case(name: "gated streams", network: try streams([:])),
+            Case(name: "gates for samples", network: try post(["scope": "sample"])),
+        ]
     }
 
     private static func convolution(_ channels: Int, stride: Int = 1) -> Attributes {
@@ -42,7 +52,8 @@ enum GatedCases {
             let branch = try net.add("stochastic_gate", gate(gates, ["survival": "0.6"]))
             var shortcut = start
             if stride == 2 {
-                try net.add("convolution", ["channels": "9", "kernel": "1", "stride": "2", "bias": "no"], from: [start])
+                try net.add(
+                    "convolution", ["channels": "9", "kernel": "1", "stride": "2", "bias": "no"], from: [start])
                 shortcut = try net.add("batch_norm")
             }
             try net.add("add", from: [branch, shortcut])

@@ -77,7 +77,8 @@ extension StochasticGate: Operator {
             "survival_lower", .number(survivals), default: "survival", "Probability that the second gate is open."),
         AttributeSpec(
             "correlation", .number(0...1), default: "0",
-            "Of the gates of a group: 0 = independent, 1 = open and closed together as far as their probabilities allow."),
+            "Of the gates of a group: 0 = independent, 1 = open and closed together as far as their probabilities allow."
+        ),
         AttributeSpec(
             "group", .integer(0...1_000_000_000), default: "0",
             "Gates of the same number are a group; 0: the gates of this layer alone."),
