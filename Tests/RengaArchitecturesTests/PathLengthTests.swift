@@ -43,7 +43,7 @@ final class PathLengthTests: XCTestCase {
         var stack = LayerStack()
         var streams: [ValueID] = []
         for k in 0..<branches { streams.append(try stack.input(ImageSize(h: 4, w: 4, c: 2), name: "stream\(k)")) }
-        let place = BlockPlace(width: 2, stride: 1, isFirst: false, isLast: false)
+        let place = BlockPlace(width: 2, stride: 1, number: 2, count: 3)
         for block in 0..<blocks {
             streams = try stack.scope("block\(block)") { stack throws(RengaError) in
                 try design.addBlock(&stack, streams, place)

@@ -28,7 +28,7 @@ final class MergeAndRunTheoryTests: XCTestCase {
         var stack = LayerStack()
         var now: [ValueID] = []
         for k in 0..<count { now.append(try stack.input(ImageSize(h: h, w: w, c: c), name: "stream\(k)")) }
-        let place = BlockPlace(width: c, stride: 1, isFirst: false, isLast: false)
+        let place = BlockPlace(width: c, stride: 1, number: 2, count: 3)
         var (outputs, streams, branches): ([ValueID], [[Int]], [[Int]]) = ([], [], [])
         for block in 0..<blocks {
             now = try stack.scope("block\(block)") { stack throws(RengaError) in
@@ -161,7 +161,7 @@ final class MergeAndRunTheoryTests: XCTestCase {
             let image = try stack.input(ImageSize(h: 1, w: 1, c: 6))
             var streams: [ValueID] = []
             for k in 0..<count { streams.append(try stack.add(Linear(channels: c), "begin\(k)", image)) }
-            let place = BlockPlace(width: c, stride: 1, isFirst: false, isLast: false)
+            let place = BlockPlace(width: c, stride: 1, number: 2, count: 3)
             for block in 0..<blocks {
                 streams = try stack.scope("block\(block)") { stack throws(RengaError) in
                     try design.addBlock(&stack, streams, place)
