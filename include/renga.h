@@ -294,11 +294,22 @@ typedef struct renga_memory {
   int64_t activations;    /* the arena of all values */
   int64_t scratch;        /* of kernels */
   int64_t activations_lower_bound; /* what the largest step alone needs alive: no plan of these steps can use less */
+  int64_t parameters;     /* training; with gradients and optimizer it makes up `weights`: parameters and running statistics */
+  int64_t gradients;      /* training: of the parameters */
+  int64_t optimizer;      /* training: the optimiser's state */
+  int64_t batch;          /* training: the batch of images and labels, a part of `activations` */
+  int64_t kept;           /* training under a budget: activations that stay from the forward to the backward pass, a part of `activations` */
+  int64_t recomputed_layers; /* training under a budget: layers that run twice in a step */
+  int64_t recomputed_macs;   /* training under a budget: multiply-accumulates of their second runs in a step */
 } renga_memory;
 /* Clears `size` bytes (pass sizeof(renga_memory)) and notes the size. NULL or an impossible size does nothing. */
 RENGA_API void renga_memory_init(renga_memory *memory, size_t size);
 /* Fills in `memory`, which renga_memory_init prepared. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_session_memory(const renga_session *session, renga_memory *memory);
+/* The same for a session that these options would make (NULL = defaults), planned without making it: nothing large is allocated.
+ * Errors: those of renga_session_create. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_session_memory(const renga_network *network, const renga_session_options *options,
+                                                                     renga_memory *memory);
 /* Runs `runs` (1 … RENGA_MAX_RUNS) times on zeros and reports each step's least time:
  * {"precision","steps":[{"name","operator","algorithm","ms","macs","gflops","bytes","gbytes_per_s"}],"ms"}. macs: multiply-accumulates of
  * the direct method, two operations each in gflops, whatever the algorithm; bytes: of the buffers that the step touches, weights included. */
@@ -346,6 +357,21 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_recipes(char **out_json);
  * Errors: RENGA_ERROR_NOT_FOUND, RENGA_ERROR_INVALID_ARGUMENT, RENGA_ERROR_UNSUPPORTED (a network that cannot be trained). */
 RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_create(const renga_network *network, const char *recipe, int32_t threads,
                                                              renga_trainer **out);
+typedef struct renga_trainer_options {
+  size_t size;           /* sizeof(renga_trainer_options), set by renga_trainer_options_init */
+  int64_t memory_budget; /* most bytes of renga_trainer_memory (weights + activations + scratch); 0 = as many as it takes (default) */
+  int32_t threads;       /* 1 … RENGA_MAX_THREADS; 0 = renga_default_threads() */
+} renga_trainer_options;
+/* Fills in the defaults within `size` bytes (pass sizeof(renga_trainer_options)). NULL or an impossible size does nothing. */
+RENGA_API void renga_trainer_options_init(renga_trainer_options *options, size_t size);
+/* renga_trainer_create with all options; NULL = defaults. Under a memory budget activations that do not fit are computed again before the
+ * backward pass reads them (gradient checkpointing, Chen et al. 2016): the same bits of everything for more time.
+ * Errors: also RENGA_ERROR_INVALID_ARGUMENT for a budget below the least possible, which the sentence names. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_create_with(const renga_network *network, const char *recipe,
+                                                                  const renga_trainer_options *options, renga_trainer **out);
+/* Bytes that a trainer of these arguments would hold, planned without making it: nothing large is allocated. Errors: as above. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_trainer_memory(const renga_network *network, const char *recipe,
+                                                                     const renga_trainer_options *options, renga_memory *memory);
 /* Frees a trainer; networks copied out of it live on. Not while it works. */
 RENGA_API void renga_trainer_free(renga_trainer *trainer);
 
@@ -394,6 +420,9 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_memory(const renga_trainer
 RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_save(const renga_trainer *trainer, const char *path);
 /* Makes a trainer from such a file. threads: 0 … RENGA_MAX_THREADS. Errors: those of renga_network_load. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_resume(const char *path, int32_t threads, renga_trainer **out);
+/* The same with all options; NULL = defaults. Neither threads nor budget need be those of the run that wrote the file. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_resume_with(const char *path, const renga_trainer_options *options,
+                                                                  renga_trainer **out);
 
 /* Accuracy (0 … 1) and mean cross-entropy of a network over a set, batches at a time. out_accuracy, out_loss, out_confusion may be NULL.
  * out_confusion: [classes,classes] counts, row = label, column = answer; classes = C of the network's output (the set may have fewer);

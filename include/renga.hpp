@@ -351,6 +351,13 @@ public:
   explicit Trainer(const Network &network, const std::string &recipe = {}, int threads = 0)
       : handle_(detail::make<renga_trainer>(renga_trainer_create, static_cast<const renga_network *>(network.get()),
                                             detail::or_null(recipe), static_cast<std::int32_t>(threads))) {}
+  /* With all options, which renga_trainer_options_init prepared. */
+  Trainer(const Network &network, const std::string &recipe, const renga_trainer_options &options)
+      : handle_(detail::make<renga_trainer>(renga_trainer_create_with, static_cast<const renga_network *>(network.get()),
+                                            detail::or_null(recipe), &options)) {}
+  static Trainer resume(const std::string &path, const renga_trainer_options &options) {
+    return Trainer(detail::make<renga_trainer>(renga_trainer_resume_with, path.c_str(), &options));
+  }
   static Trainer resume(const std::string &path, int threads = 0) {
     return Trainer(detail::make<renga_trainer>(renga_trainer_resume, path.c_str(), static_cast<std::int32_t>(threads)));
   }

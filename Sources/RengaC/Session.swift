@@ -121,13 +121,21 @@ public func renga_session_memory(
 ) -> renga_status {
     guarded { () throws(RengaError) in
         try fill(memory, "memory") { () throws(RengaError) in
-            let bytes = try object(session, "session", as: SessionObject.self).value.memory
-            var memory = renga_memory()
-            memory.weights = Int64(bytes.weights)
-            memory.activations = Int64(bytes.activations)
-            memory.scratch = Int64(bytes.scratch)
-            memory.activations_lower_bound = Int64(bytes.activationsLowerBound)
-            return memory
+            renga_memory(try object(session, "session", as: SessionObject.self).value.memory)
+        }
+    }
+}
+
+@c @implementation
+public func renga_network_session_memory(
+    _ network: OpaquePointer!, _ options: UnsafePointer<renga_session_options>!,
+    _ memory: UnsafeMutablePointer<renga_memory>!
+) -> renga_status {
+    guarded { () throws(RengaError) in
+        try fill(memory, "memory") { () throws(RengaError) in
+            let network = try object(network, "network", as: NetworkObject.self).value
+            let given = try read(options, "options", defaults: defaultOptions())
+            return renga_memory(try Session.memory(of: network, try SessionOptions(given)))
         }
     }
 }
@@ -144,6 +152,16 @@ public func renga_session_profile(
 }
 
 // ---- the engine's words for the header's ----
+
+extension renga_memory {
+    fileprivate init(_ bytes: SessionMemory) {
+        self.init()
+        weights = Int64(bytes.weights)
+        activations = Int64(bytes.activations)
+        scratch = Int64(bytes.scratch)
+        activations_lower_bound = Int64(bytes.activationsLowerBound)
+    }
+}
 
 extension SessionOptions {
     fileprivate init(_ given: renga_session_options) throws(RengaError) {

@@ -25,15 +25,30 @@ public func renga_recipes(_ out_json: UnsafeMutablePointer<UnsafeMutablePointer<
 }
 
 @c @implementation
+public func renga_trainer_options_init(_ options: UnsafeMutablePointer<renga_trainer_options>!, _ size: Int) {
+    prepare(options, size: size, defaults: defaultOptions())
+}
+
+@c @implementation
 public func renga_trainer_create(
     _ network: OpaquePointer!, _ recipe: UnsafePointer<CChar>!, _ threads: Int32,
     _ out: UnsafeMutablePointer<OpaquePointer?>!
 ) -> renga_status {
     trainerOut(out) { () throws(RengaError) in
-        let network = try object(network, "network", as: NetworkObject.self).value
-        let recipe = try optionalText(recipe, "recipe").map { text throws(RengaError) in try Recipe(text: text) }
+        let (network, recipe) = try subject(network, recipe)
         let options = TrainerOptions(threads: try threadCount(threads, "threads"))
-        return try Trainer(network, recipe: recipe ?? Recipe(), options: options)
+        return try Trainer(network, recipe: recipe, options: options)
+    }
+}
+
+@c @implementation
+public func renga_trainer_create_with(
+    _ network: OpaquePointer!, _ recipe: UnsafePointer<CChar>!, _ options: UnsafePointer<renga_trainer_options>!,
+    _ out: UnsafeMutablePointer<OpaquePointer?>!
+) -> renga_status {
+    trainerOut(out) { () throws(RengaError) in
+        let (network, recipe) = try subject(network, recipe)
+        return try Trainer(network, recipe: recipe, options: try TrainerOptions(options))
     }
 }
 
@@ -44,6 +59,29 @@ public func renga_trainer_resume(
     trainerOut(out) { () throws(RengaError) in
         let path = try text(path, "path")
         return try Trainer(resuming: path, options: TrainerOptions(threads: try threadCount(threads, "threads")))
+    }
+}
+
+@c @implementation
+public func renga_trainer_resume_with(
+    _ path: UnsafePointer<CChar>!, _ options: UnsafePointer<renga_trainer_options>!,
+    _ out: UnsafeMutablePointer<OpaquePointer?>!
+) -> renga_status {
+    trainerOut(out) { () throws(RengaError) in
+        try Trainer(resuming: try text(path, "path"), options: try TrainerOptions(options))
+    }
+}
+
+@c @implementation
+public func renga_network_trainer_memory(
+    _ network: OpaquePointer!, _ recipe: UnsafePointer<CChar>!, _ options: UnsafePointer<renga_trainer_options>!,
+    _ memory: UnsafeMutablePointer<renga_memory>!
+) -> renga_status {
+    guarded { () throws(RengaError) in
+        try fill(memory, "memory") { () throws(RengaError) in
+            let (network, recipe) = try subject(network, recipe)
+            return renga_memory(try Trainer.memory(of: network, recipe: recipe, options: try TrainerOptions(options)))
+        }
     }
 }
 
@@ -126,13 +164,7 @@ public func renga_trainer_memory(
 ) -> renga_status {
     guarded { () throws(RengaError) in
         try fill(memory, "memory") { () throws(RengaError) in
-            let bytes = try reading(trainer) { (trainer) throws(RengaError) in trainer.memory }
-            var memory = renga_memory()
-            memory.weights = Int64(bytes.parameters)
-            memory.activations = Int64(bytes.activations)
-            memory.scratch = Int64(bytes.scratch)
-            memory.activations_lower_bound = Int64(bytes.activationsLowerBound)
-            return memory
+            renga_memory(try reading(trainer) { (trainer) throws(RengaError) in trainer.memory })
         }
     }
 }
@@ -181,6 +213,46 @@ public func renga_evaluate_in(
         out_loss?.pointee = evaluation.loss
         guard let out_confusion else { return }
         for (index, count) in evaluation.confusion.enumerated() { out_confusion[index] = Int64(count) }
+    }
+}
+
+/// What a host gets that names nothing.
+private func defaultOptions() -> renga_trainer_options {
+    renga_trainer_options(size: MemoryLayout<renga_trainer_options>.size, memory_budget: 0, threads: 0)
+}
+
+/// What is to be trained and how.
+private func subject(
+    _ network: OpaquePointer?, _ recipe: UnsafePointer<CChar>?
+) throws(RengaError) -> (network: Network, recipe: Recipe) {
+    let network = try object(network, "network", as: NetworkObject.self).value
+    let recipe = try optionalText(recipe, "recipe").map { text throws(RengaError) in try Recipe(text: text) }
+    return (network, recipe ?? Recipe())
+}
+
+extension TrainerOptions {
+    fileprivate init(_ options: UnsafePointer<renga_trainer_options>?) throws(RengaError) {
+        let given = try read(options, "options", defaults: defaultOptions())
+        let budget = try number(given.memory_budget, "options->memory_budget", in: 0...Int.max)
+        self.init(
+            threads: try threadCount(given.threads, "options->threads"), memoryBudget: budget == 0 ? nil : budget)
+    }
+}
+
+extension renga_memory {
+    fileprivate init(_ bytes: TrainerMemory) {
+        self.init()
+        weights = Int64(bytes.parameters + bytes.gradients + bytes.optimizer)
+        activations = Int64(bytes.activations + bytes.batch)
+        scratch = Int64(bytes.scratch)
+        activations_lower_bound = Int64(bytes.activationsLowerBound)
+        parameters = Int64(bytes.parameters)
+        gradients = Int64(bytes.gradients)
+        optimizer = Int64(bytes.optimizer)
+        batch = Int64(bytes.batch)
+        kept = Int64(bytes.keptBytes)
+        recomputed_layers = Int64(bytes.recomputedLayers)
+        recomputed_macs = Int64(bytes.recomputedMACs)
     }
 }
 

@@ -18,20 +18,39 @@ struct InferencePlan {
         var imports: [UnsafeMutablePointer<rk_image_import_args>] = []
         var exports: [UnsafeMutablePointer<rk_image_export_args>] = []
         compiled = try CompiledPlan(graph, settings, weights, shared: shared) { emit throws(RengaError) in
-            // The same copies that convert types and layouts align the caller's data and keep kernels off his memory.
-            for index in graph.inputs.indices {
-                if let args = try InferencePlan.emitImport(index, emit) { imports.append(args) }
-            }
-            for (group, step) in steps.enumerated() {
-                emit.begin(group: group, name: graph.nodes[step.node].name)
-                try graph.nodes[step.node].executable().forward(step, emit)
-            }
-            for value in graph.outputs {
-                if let args = try InferencePlan.emitExport(value, emit) { exports.append(args) }
-            }
+            try InferencePlan.emit(steps, emit, &imports, &exports)
         }
         self.imports = imports
         self.exports = exports
+    }
+
+    /// Bytes of the plan, without making it.
+    static func memory(
+        _ graph: Graph, _ steps: [FusedStep], _ settings: EmitterSettings, _ weights: ConstantStore
+    ) throws(RengaError) -> PlanMemory {
+        let measuring = Emitter(graph, settings, weights)
+        var imports: [UnsafeMutablePointer<rk_image_import_args>] = []
+        var exports: [UnsafeMutablePointer<rk_image_export_args>] = []
+        try emit(steps, measuring, &imports, &exports)
+        return try ArenaPlan(measuring).memory
+    }
+
+    private static func emit(
+        _ steps: [FusedStep], _ emit: Emitter, _ imports: inout [UnsafeMutablePointer<rk_image_import_args>],
+        _ exports: inout [UnsafeMutablePointer<rk_image_export_args>]
+    ) throws(RengaError) {
+        let graph = emit.graph
+        // The same copies that convert types and layouts align the caller's data and keep kernels off his memory.
+        for index in graph.inputs.indices {
+            if let args = try InferencePlan.emitImport(index, emit) { imports.append(args) }
+        }
+        for (group, step) in steps.enumerated() {
+            emit.begin(group: group, name: graph.nodes[step.node].name)
+            try graph.nodes[step.node].executable().forward(step, emit)
+        }
+        for value in graph.outputs {
+            if let args = try InferencePlan.emitExport(value, emit) { exports.append(args) }
+        }
     }
 
     private static func emitImport(

@@ -30,7 +30,8 @@ final class ParameterBlobs: WeightSource {
     var algorithms: [String: rk_conv_algorithm] = [:]
     private var places: [String: (isTrainable: Bool, offset: Int, count: Int)] = [:]
 
-    init(_ network: Network) throws(RengaError) {
+    /// allocates false: for sizes and a measuring pass alone; nothing may be read or written.
+    init(_ network: Network, allocates: Bool = true) throws(RengaError) {
         let shapes = try network.shapes(n: 1)
         var trainable = SlotList()
         var fixed = SlotList()
@@ -45,15 +46,15 @@ final class ParameterBlobs: WeightSource {
         }
         (self.trainable, parameterFloats) = (trainable.slots, trainable.floats)
         (self.fixed, statisticFloats) = (fixed.slots, fixed.floats)
-        parameters = try Buffer(floats: trainable.floats, for: "the parameters")
-        gradients = try Buffer(floats: trainable.floats, for: "the gradients")
-        statistics = try Buffer(floats: fixed.floats, for: "the running statistics")
+        parameters = try Buffer(floats: allocates ? trainable.floats : 0, for: "the parameters")
+        gradients = try Buffer(floats: allocates ? trainable.floats : 0, for: "the gradients")
+        statistics = try Buffer(floats: allocates ? fixed.floats : 0, for: "the running statistics")
         for slot in trainable.slots { places[slot.name] = (true, slot.offset, slot.count) }
         for slot in fixed.slots { places[slot.name] = (false, slot.offset, slot.count) }
     }
 
-    /// Bytes of the three.
-    var bytes: Int { parameters.bytes + gradients.bytes + statistics.bytes }
+    /// Bytes of the three, allocated or not.
+    var bytes: Int { (2 * parameterFloats + statisticFloats) * MemoryLayout<Float>.stride }
 
     private static func isTrained(_ role: ParameterRole, _ op: any Operator) -> Bool {
         guard role.isTrainable else { return false }

@@ -80,11 +80,13 @@ extension TrainingEmission {
                 "a memory budget of \(budget) bytes is too small for this training; the least possible is "
                     + "\(choice.bytes + fixed)")
         }
+        guard !choice.dropped.isEmpty else { return }
         recomputation = Recomputation(dropped: choice.dropped, backwardReads: backwardReads, steps: steps)
         recomputation.report = report(problem, try measured(graph, settings, weights))
     }
 
-    private func measured(
+    /// A measuring pass.
+    func measured(
         _ graph: Graph, _ settings: EmitterSettings, _ weights: any WeightSource
     ) throws(RengaError) -> Emitter {
         let measuring = Emitter(graph, settings, weights, needsGradient: needsGradient)

@@ -37,25 +37,30 @@ public final class Session: @unchecked Sendable {
     /// unsupported (an operator without kernels), corruptData (a normalisation that is none), outOfMemory.
     public init(_ network: Network, _ options: SessionOptions = SessionOptions()) throws(RengaError) {
         let options = try options.validated()
-        let folded = options.foldBatchNorm ? try FoldBatchNorm.apply(network).network : network
-        graph = try Graph(folded, n: options.batch, h: options.height, w: options.width, .inference)
-        fused = try Fusion.steps(graph, .inference, fuse: options.fuse)
-        threads = options.threads ?? min(Int(rk_default_threads()), SessionOptions.mostThreads)
-        var settings = EmitterSettings(purpose: .inference, isa: options.isa ?? rk_isa_best(), threads: threads)
-        settings.algorithm = try options.forcedAlgorithm()
-        settings.precision = options.precision
-        settings.reuseMemory = options.reuseMemory
-        settings.serialWhereSmall = options.serialWhereSmall
-        self.settings = settings
+        let draft = try SessionDraft(network, options, foldsValues: true)
+        (graph, fused, settings, threads) = (draft.graph, draft.fused, draft.settings, draft.settings.threads)
         batch = options.batch
         normalization = try Session.normalization(network)
-        weights = ConstantStore(folded)
+        weights = ConstantStore(draft.network)
         plan = try InferencePlan(graph, fused, settings, weights)
         weights.seal()
         let graph = graph
         inputShapes = graph.inputs.indices.map { graph.shapes[$0] }
         outputShapes = graph.outputs.map { graph.shapes[$0] }
         steps = fused.map { $0.description(in: graph) }
+    }
+
+    /// Bytes that a session of these options would hold, planned without making it.
+    /// Errors: those of ``init(_:_:)``.
+    public static func memory(
+        of network: Network, _ options: SessionOptions = SessionOptions()
+    ) throws(RengaError) -> SessionMemory {
+        let draft = try SessionDraft(network, try options.validated(), foldsValues: false)
+        let weights = try ConstantStore(planning: draft.network)
+        let plan = try InferencePlan.memory(draft.graph, draft.fused, draft.settings, weights)
+        return SessionMemory(
+            weights: weights.bytes, activations: plan.arena, scratch: plan.scratch,
+            activationsLowerBound: plan.lowerBound)
     }
 
     /// Bytes that the session holds.
@@ -167,5 +172,29 @@ public final class Session: @unchecked Sendable {
                     + "\(input.c)")
         }
         return normalization
+    }
+}
+
+/// What is decided before anything is allocated.
+private struct SessionDraft {
+    let network: Network
+    let graph: Graph
+    let fused: [FusedStep]
+    let settings: EmitterSettings
+
+    /// foldsValues false: weights are as they were, which changes no size.
+    init(_ network: Network, _ options: SessionOptions, foldsValues: Bool) throws(RengaError) {
+        self.network =
+            options.foldBatchNorm ? try FoldBatchNorm.apply(network, scales: foldsValues).network : network
+        graph = try Graph(self.network, n: options.batch, h: options.height, w: options.width, .inference)
+        fused = try Fusion.steps(graph, .inference, fuse: options.fuse)
+        var settings = EmitterSettings(
+            purpose: .inference, isa: options.isa ?? rk_isa_best(),
+            threads: options.threads ?? min(Int(rk_default_threads()), SessionOptions.mostThreads))
+        settings.algorithm = try options.forcedAlgorithm()
+        settings.precision = options.precision
+        settings.reuseMemory = options.reuseMemory
+        settings.serialWhereSmall = options.serialWhereSmall
+        self.settings = settings
     }
 }

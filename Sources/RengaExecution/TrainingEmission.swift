@@ -13,11 +13,10 @@ struct TrainingEmission {
     let loss: UnsafeMutablePointer<Double>
     /// Right answers, invalid labels.
     let counts: UnsafeMutablePointer<Int64>
+    /// Of a batch, allocated or not.
+    let bytes: Int
     /// What is not kept for the backward pass.
     var recomputation = Recomputation.none
-
-    /// Bytes of a batch.
-    var bytes: Int { src.bytes + labels.bytes }
 
     func emit(_ emit: Emitter) throws(RengaError) {
         emit.place(0, in: emit.external(emit.graph.inputs[0].name, src.floats, floats: emit.shape(0).count))

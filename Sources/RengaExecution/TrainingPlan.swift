@@ -1,28 +1,7 @@
 // TrainingPlan.swift: forward, loss and backward of a network for one batch size, as one program in one arena.
-// Not here: optimisers, schedules, loops (RengaTraining), the kernels of any operator (Operators/).
+// Not here: optimisers, schedules, loops (RengaTraining), the kernels of any operator (Operators/), what is decided first (TrainingDraft).
 import CRengaKernels
 import RengaNetwork
-
-/// Bytes that a training plan holds.
-package struct TrainingMemory: Equatable, Sendable {
-    /// Parameters and running statistics.
-    package let parameters: Int
-    /// Gradients of the parameters.
-    package let gradients: Int
-    /// The batch of images and labels.
-    package let batch: Int
-    /// Activations, their gradients, packed weights: one arena.
-    package let activations: Int
-    /// What kernels need besides.
-    package let scratch: Int
-    /// What the largest step alone needs alive of the arena: no plan of these steps can use less.
-    package let activationsLowerBound: Int
-    /// What is kept and what runs twice under a byte budget.
-    package let recomputation: RecomputationReport
-
-    /// Everything that the plan allocates.
-    package var total: Int { parameters + gradients + batch + activations + scratch }
-}
 
 /// A network compiled for training. Not safe to share: one call at a time, by its owner.
 package final class TrainingPlan {
@@ -43,11 +22,13 @@ package final class TrainingPlan {
         package var isa: rk_isa
         /// In [0, 1).
         package var labelSmoothing: Float
-        /// The most bytes that the plan may hold (``TrainingMemory/total``); nil = as many as nothing running twice needs.
+        /// The most bytes that plan (``TrainingMemory/total``) and owner may hold; nil = as many as it takes without running anything twice.
         package var memoryBudget: Int?
         /// What activations and their gradients are held in. No scaling of the loss comes with bf16: it has the exponents of f32, so that
         /// gradients do not vanish as they would in f16.
         package var precision = Precision.f32
+        /// Bytes that the plan's owner holds besides, which count too.
+        package var bytesBesides = 0
         /// Whether sums and activations run inside the step before them.
         package var fuse = true
         /// Whether buffers that are never alive together share memory.
@@ -98,50 +79,17 @@ package final class TrainingPlan {
     /// Compiles, allocates everything and loads the network's parameters.
     /// Errors: invalidArgument (also a budget that no plan fits), unsupported (inputs, outputs, nothing to train), outOfMemory.
     package init(_ network: Network, _ options: Options) throws(RengaError) {
-        try TrainingPlan.check(network, options)
-        let whole = try Graph(network, n: options.n, h: options.h, w: options.w, .training)
-        let output = whole.outputs[0]
-        let softmax = whole.node(of: output).flatMap { $0.op is Softmax ? $0 : nil }
-        graph = whole.withOutputs([softmax?.inputs[0] ?? output])
-        bypassedSoftmax = softmax?.name
-        lossLayer = graph.name(of: graph.outputs[0])
-        let logits = graph.shapes[graph.outputs[0]]
-        guard logits.h == 1, logits.w == 1 else {
-            throw RengaError(.unsupported, "training needs an output of [N,1,1,classes], this network makes \(logits)")
-        }
-        let fused = try Fusion.steps(graph, .training, fuse: options.fuse)
-        let graph = graph
-        steps = fused.map { $0.description(in: graph) }
-        blobs = try ParameterBlobs(network)
-        try blobs.load(from: network)
-        let needsGradient = try TrainingPlan.trainedValues(graph, blobs)
-        guard needsGradient.contains(graph.outputs[0]) else {
-            throw RengaError(.unsupported, "the network has no parameter to train")
-        }
+        let draft = try TrainingDraft(network, options)
+        (graph, settings, emission, blobs) = (draft.graph, draft.settings, draft.emission, draft.blobs)
+        (bypassedSoftmax, lossLayer) = (draft.bypassedSoftmax, graph.name(of: graph.outputs[0]))
+        (loss, dropout, gates) = (draft.emission.loss, draft.dropout, draft.settings.gates)
+        cells = draft.cells
+        steps = draft.emission.steps.map { $0.description(in: draft.graph) }
         (trainable, statistics) = (blobs.trainable, blobs.fixed)
         inputShape = graph.shapes[0]
-        cells = try Buffer(bytes: 5 * 8, for: "the results of a step")
-        loss = cells.base.bindMemory(to: Double.self, capacity: 1)
-        dropout = (cells.base + 24).bindMemory(to: UInt64.self, capacity: 2)
-        var settings = EmitterSettings(purpose: .training, isa: options.isa, threads: options.threads)
-        settings.precision = options.precision
-        settings.reuseMemory = options.reuseMemory
-        settings.serialWhereSmall = options.serialWhereSmall
-        settings.dropout = (dropout, dropout + 1)
-        gates = try GateTable(graph, fused, skips: options.skipClosed)
-        settings.gates = gates
-        self.settings = settings
-        var emission = TrainingEmission(
-            steps: fused, needsGradient: needsGradient,
-            src: try Buffer(floats: graph.shapes[0].count, for: "a batch of images"),
-            labels: try Buffer(floats: options.n, for: "a batch of labels"), smoothing: options.labelSmoothing,
-            loss: loss, counts: (cells.base + 8).bindMemory(to: Int64.self, capacity: 2))
-        if let budget = options.memoryBudget {
-            let fixed = blobs.bytes + emission.bytes
-            try emission.fit(budget, besides: fixed, graph, settings, blobs)
-        }
-        self.emission = emission
-        compiled = try CompiledPlan(graph, settings, blobs, needsGradient: needsGradient, emit: emission.emit)
+        try blobs.load(from: network)
+        compiled = try CompiledPlan(
+            graph, settings, blobs, needsGradient: emission.needsGradient, emit: emission.emit)
         program = compiled.program
         ownSteps = compiled.program.count
     }
@@ -199,11 +147,19 @@ package final class TrainingPlan {
     }
 
     /// Bytes held.
-    package var memory: TrainingMemory {
-        TrainingMemory(
-            parameters: blobs.parameters.bytes + blobs.statistics.bytes, gradients: blobs.gradients.bytes,
-            batch: emission.bytes, activations: compiled.memory.arena, scratch: compiled.memory.scratch,
-            activationsLowerBound: compiled.memory.lowerBound, recomputation: emission.recomputation.report)
+    package var memory: TrainingMemory { TrainingMemory(blobs, emission, compiled.memory) }
+
+    /// Floats of all trained parameters and of all that is not trained, padding included.
+    package static func floats(of network: Network) throws(RengaError) -> (parameters: Int, statistics: Int) {
+        let blobs = try ParameterBlobs(network, allocates: false)
+        return (blobs.parameterFloats, blobs.statisticFloats)
+    }
+
+    /// Bytes that a plan of these options would hold, planned without making it. Errors: those of ``init(_:_:)``.
+    package static func memory(of network: Network, _ options: Options) throws(RengaError) -> TrainingMemory {
+        let draft = try TrainingDraft(network, options, allocates: false)
+        let measured = try draft.emission.measured(draft.graph, draft.settings, draft.blobs)
+        return TrainingMemory(draft.blobs, draft.emission, try ArenaPlan(measured).memory)
     }
 
     // MARK: - Inside
@@ -215,34 +171,5 @@ package final class TrainingPlan {
             emit: emission.emit)
         variant = (n, made)
         return made
-    }
-
-    private static func check(_ network: Network, _ options: Options) throws(RengaError) {
-        guard network.inputs.count == 1, network.outputs.count == 1 else {
-            throw RengaError(
-                .unsupported,
-                "training needs a network with one input and one output, this one has \(network.inputs.count) and "
-                    + "\(network.outputs.count)")
-        }
-        guard (1...Shape.largestExtent).contains(options.n) else {
-            throw RengaError(.invalidArgument, "a batch must have 1...\(Shape.largestExtent) images, got \(options.n)")
-        }
-        guard (1...Int(RK_MAX_THREADS)).contains(options.threads) else {
-            throw RengaError(.invalidArgument, "threads must be in 1...\(RK_MAX_THREADS), got \(options.threads)")
-        }
-        guard options.labelSmoothing >= 0, options.labelSmoothing < 1 else {
-            throw RengaError(.invalidArgument, "label smoothing must be in [0, 1), got \(options.labelSmoothing)")
-        }
-    }
-
-    /// Values that depend on a trained parameter.
-    private static func trainedValues(_ graph: Graph, _ blobs: ParameterBlobs) throws(RengaError) -> Set<ValueID> {
-        var trained = Set<ValueID>()
-        for (index, node) in graph.nodes.enumerated() where graph.isLive[graph.value(ofNode: index)] {
-            let specs = try node.op.parameters(node.inputs.map { graph.shapes[$0] })
-            let hasOwn = specs.contains { blobs.gradient("\(node.name).\($0.name)") != nil }
-            if hasOwn || node.inputs.contains(where: trained.contains) { trained.insert(graph.value(ofNode: index)) }
-        }
-        return trained
     }
 }

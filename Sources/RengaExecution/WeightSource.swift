@@ -21,17 +21,32 @@ package protocol WeightSource: AnyObject {
 final class ConstantStore: WeightSource {
     private var network: Network?
     private var buffers: [String: Buffer] = [:]
+    /// Bytes by name or key, where nothing is kept.
+    private var planned: [String: Int] = [:]
+    private let standIn: Buffer?
     var algorithms: [String: rk_conv_algorithm] = [:]
 
-    init(_ network: Network) { self.network = network }
+    init(_ network: Network) {
+        self.network = network
+        standIn = nil
+    }
+
+    /// A store that only adds up: a measuring pass finds an address in it that nobody reads or writes.
+    init(planning network: Network) throws(RengaError) {
+        self.network = network
+        standIn = try Buffer(bytes: 0, for: "a plan")
+    }
 
     /// Bytes of all constants.
-    var bytes: Int { buffers.values.reduce(0) { $0 + $1.bytes } }
+    var bytes: Int { buffers.values.reduce(planned.values.saturatingSum) { $0 + $1.bytes } }
 
     /// Lets go of the network: everything that plans of these weights need is here.
     func seal() { network = nil }
 
     func parameter(_ name: String) throws(RengaError) -> (pointer: UnsafeMutablePointer<Float>, floats: Int) {
+        if let standIn, let count = network?.parameters[name]?.tensor.dimensions.saturatingProduct {
+            return (plan(name, floats: count, at: standIn), count)
+        }
         if buffers[name] == nil {
             try withValues(name) { values throws(RengaError) in
                 let buffer = try Buffer(floats: values.count, zeroed: false, for: "parameter '\(name)'")
@@ -58,10 +73,16 @@ final class ConstantStore: WeightSource {
     func constant(
         _ key: String, floats: Int, _ fill: (UnsafeMutablePointer<Float>) throws(RengaError) -> Void
     ) throws(RengaError) -> UnsafeMutablePointer<Float> {
+        if let standIn { return plan(key, floats: floats, at: standIn) }
         if let known = buffers[key] { return known.floats }
         let buffer = try Buffer(floats: floats, for: "'\(key)'")
         try fill(buffer.floats)
         buffers[key] = buffer
         return buffer.floats
+    }
+
+    private func plan(_ key: String, floats: Int, at standIn: Buffer) -> UnsafeMutablePointer<Float> {
+        planned[key] = floats.saturatingTimes(MemoryLayout<Float>.stride)
+        return standIn.floats
     }
 }

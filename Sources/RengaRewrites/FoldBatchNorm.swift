@@ -10,13 +10,22 @@ public import RengaNetwork
 public enum FoldBatchNorm {
     /// The network with every such batch norm folded, and what became of each batch norm.
     public static func apply(_ network: Network) throws(RengaError) -> (network: Network, report: RewriteReport) {
+        try apply(network, scales: true)
+    }
+
+    /// scales false: the same layers and shapes with weights as they were, for whoever asks for sizes alone.
+    package static func apply(
+        _ network: Network, scales: Bool
+    ) throws(RengaError) -> (network: Network, report: RewriteReport) {
         let plan = FoldPlan(network.structure)
         var rewriter = try NetworkRewriter(network, rewrite: "fold_batch_norm")
         for (index, node) in network.nodes.enumerated() {
             if case .into(let producer) = plan.verdicts[index] {
                 rewriter.note(index, .folded, "into '\(network.nodes[producer].name)'")
                 rewriter.redirect(index, to: node.inputs[0])
-            } else if let folded = try folded(index, plan.batchNorms[index, default: []], in: network) {
+            } else if let folded = try folded(
+                index, plan.batchNorms[index, default: []], in: network, scales: scales)
+            {
                 rewriter.replace(index, by: folded.op, folded.parameters)
             } else {
                 if case .stays(let reason) = plan.verdicts[index] { rewriter.note(index, .kept, reason) }
@@ -28,7 +37,7 @@ public enum FoldBatchNorm {
 
     /// The operator and parameters of layer `index` with `batchNorms` folded in, first to last; nil where there are none.
     private static func folded(
-        _ index: Int, _ batchNorms: [Int], in network: Network
+        _ index: Int, _ batchNorms: [Int], in network: Network, scales: Bool
     ) throws(RengaError) -> (op: any Operator, parameters: [String: Parameter])? {
         guard !batchNorms.isEmpty else { return nil }
         let node = network.nodes[index]
@@ -50,7 +59,7 @@ public enum FoldBatchNorm {
         if let bias = network.parameters["\(node.name).bias"] { map.shift = bias.tensor.values.map { Double($0) } }
         for batchNorm in batchNorms { map.follow(by: try ChannelMap(network.nodes[batchNorm], in: network)) }
         let parameters = [
-            "weight": Parameter(role: .weight, tensor: try map.scaled(weight.tensor)),
+            "weight": Parameter(role: .weight, tensor: scales ? try map.scaled(weight.tensor) : weight.tensor),
             "bias": Parameter(
                 role: .bias, tensor: try Tensor(dimensions: [channels], values: map.shift.map { Float($0) })),
         ]
@@ -147,7 +156,11 @@ private struct ChannelMap {
         let channels = scale.count
         result.withUnsafeMutableValues { dst in
             weight.withUnsafeValues { src in
-                for index in dst.indices { dst[index] = Float(Double(src[index]) * scale[index % channels]) }
+                scale.withUnsafeBufferPointer { scale in
+                    for first in stride(from: 0, to: dst.count, by: max(channels, 1)) {
+                        for k in 0..<channels { dst[first + k] = Float(Double(src[first + k]) * scale[k]) }
+                    }
+                }
             }
         }
         return result

@@ -35,7 +35,7 @@ final class Optimizer {
     /// Makes the state (zeros) and adds the steps to the plan's program, which keeps what they read.
     init(_ recipe: Recipe, _ plan: TrainingPlan, isa: rk_isa) throws(RengaError) {
         let count = plan.parameterFloats
-        let names = recipe.optimizer == .sgd ? ["velocity"] : ["first", "second"]
+        let names = Optimizer.stateNames(recipe)
         var state: [(name: String, buffer: Buffer)] = []
         for name in names { state.append((name, try Buffer(floats: count, for: "the optimiser's state '\(name)'"))) }
         self.state = state
@@ -61,8 +61,15 @@ final class Optimizer {
     /// The Euclidean norm of the last step's gradients, before clipping.
     var gradientNorm: Double { squareSum.pointee.squareRoot() }
 
-    /// Bytes of state.
-    var bytes: Int { state.reduce(squareScratch.bytes) { $0 + $1.buffer.bytes } }
+    private static func stateNames(_ recipe: Recipe) -> [String] {
+        recipe.optimizer == .sgd ? ["velocity"] : ["first", "second"]
+    }
+
+    /// Bytes of the state over a parameter blob of `floats`.
+    static func bytes(_ recipe: Recipe, floats: Int) -> Int {
+        stateNames(recipe).count * floats * MemoryLayout<Float>.stride
+            + rk_square_sum_scratch(Int64(floats)) * MemoryLayout<Double>.stride
+    }
 
     /// One range for each run of neighbouring parameters with the same weight decay.
     static func ranges(_ recipe: Recipe, _ slots: [TrainingPlan.Slot]) -> [rk_parameter_range] {

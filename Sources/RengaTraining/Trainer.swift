@@ -10,25 +10,16 @@ import RengaNetwork
 public struct TrainerOptions: Sendable {
     /// Threads of a step, 1 ... 256; nil = as many as this process may use. Any number gives the same bits.
     public var threads: Int?
+    /// The most bytes that the trainer may hold (``Trainer/peakBytes``); nil = as many as it takes. Under a budget activations that do not
+    /// fit are computed again before the backward pass reads them: the same bits for more time.
+    public var memoryBudget: Int?
     /// Forces an instruction set; nil = the best of this processor.
     package var isa: rk_isa?
 
     /// The defaults.
-    public init(threads: Int? = nil) {
-        self.threads = threads
+    public init(threads: Int? = nil, memoryBudget: Int? = nil) {
+        (self.threads, self.memoryBudget) = (threads, memoryBudget)
     }
-}
-
-/// Bytes that a training holds.
-public struct TrainerMemory: Sendable, Equatable {
-    /// Parameters, running statistics, gradients, the optimiser's state.
-    public let parameters: Int
-    /// The batch, activations and their gradients, packed weights.
-    public let activations: Int
-    /// What kernels need besides.
-    public let scratch: Int
-    /// What the largest step alone needs alive of the activations.
-    public let activationsLowerBound: Int
 }
 
 /// A network in training. It starts from a network and a recipe; ``network()`` copies it out at any time.
@@ -60,22 +51,16 @@ public final class Trainer: @unchecked Sendable {
     var epochRecords: [EpochRecord] = []
 
     /// Prepares the training of `network`, which must have one input and one output of `[N,1,1,classes]`.
-    /// Errors: invalidArgument (recipe, threads), unsupported (inputs, outputs), outOfMemory.
+    /// Errors: invalidArgument (recipe, threads, a memory budget below the least possible), unsupported (inputs, outputs), outOfMemory.
     public init(
         _ network: Network, recipe: Recipe = Recipe(), options: TrainerOptions = TrainerOptions()
     ) throws(RengaError) {
         self.recipe = try recipe.validated()
         self.options = options
-        threads = options.threads ?? min(Int(rk_default_threads()), Int(RK_MAX_THREADS))
-        guard (1...Int(RK_MAX_THREADS)).contains(threads) else {
-            throw RengaError(.invalidArgument, "threads must be in 1...\(RK_MAX_THREADS), got \(threads)")
-        }
-        classes = try Trainer.classes(of: network)
-        let isa = options.isa ?? rk_isa_best()
-        var wishes = TrainingPlan.Options(
-            n: recipe.batchSize, threads: threads, isa: isa, labelSmoothing: Float(recipe.labelSmoothing))
-        wishes.precision = recipe.precision
-        plan = try TrainingPlan(network, wishes)
+        let planOptions = try Trainer.planOptions(network, recipe, options)
+        (threads, classes) = (planOptions.threads, try Trainer.classes(of: network))
+        let isa = planOptions.isa
+        plan = try TrainingPlan(network, planOptions)
         optimizer = try Optimizer(recipe, plan, isa: isa)
         statisticsBefore = try Buffer(floats: plan.statisticFloats, for: "the running statistics")
         template = network
@@ -102,18 +87,6 @@ public final class Trainer: @unchecked Sendable {
     public var steps: Int {
         (try? lock.reading { () throws(RengaError) in position.step }) ?? 0
     }
-
-    /// Bytes of the training: parameters, gradients, the optimiser's state, a batch, activations and scratch.
-    public var memory: TrainerMemory {
-        let plan = plan.memory
-        return TrainerMemory(
-            parameters: plan.parameters + plan.gradients + optimizer.bytes + statisticsBefore.bytes,
-            activations: plan.activations + plan.batch, scratch: plan.scratch,
-            activationsLowerBound: plan.activationsLowerBound)
-    }
-
-    /// All bytes of ``memory``: allocated at the start, never more. Data sets, batches made ahead and evaluations come on top.
-    public var peakBytes: Int { memory.parameters + memory.activations + memory.scratch }
 
     func snapshot() throws(RengaError) -> Network {
         var copy = template

@@ -39,7 +39,14 @@ class SessionOptions(ctypes.Structure):
 
 class Memory(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("weights", ctypes.c_int64), ("activations", ctypes.c_int64),
-                ("scratch", ctypes.c_int64), ("activations_lower_bound", ctypes.c_int64)]
+                ("scratch", ctypes.c_int64), ("activations_lower_bound", ctypes.c_int64),
+                ("parameters", ctypes.c_int64), ("gradients", ctypes.c_int64), ("optimizer", ctypes.c_int64),
+                ("batch", ctypes.c_int64), ("kept", ctypes.c_int64), ("recomputed_layers", ctypes.c_int64),
+                ("recomputed_macs", ctypes.c_int64)]
+
+
+class TrainerOptions(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("memory_budget", ctypes.c_int64), ("threads", ctypes.c_int32)]
 
 
 class Progress(ctypes.Structure):
@@ -53,7 +60,8 @@ class Progress(ctypes.Structure):
 ProgressFn = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.POINTER(Progress), ctypes.c_void_p)
 
 STRUCTS = {"renga_shape": Shape, "renga_source": Source, "renga_network_info": NetworkInfo,
-           "renga_session_options": SessionOptions, "renga_memory": Memory, "renga_progress": Progress}
+           "renga_session_options": SessionOptions,
+           "renga_trainer_options": TrainerOptions, "renga_memory": Memory, "renga_progress": Progress}
 NUMBERS = {"int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "uint64_t": ctypes.c_uint64,
            "size_t": ctypes.c_size_t, "renga_status": ctypes.c_int32}
 

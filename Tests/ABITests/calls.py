@@ -14,7 +14,11 @@ OPTIONAL = {
     ("renga_builder_add_layer", "attributes"), ("renga_builder_add_layer", "name"),
     ("renga_builder_finish", "initialization"), ("renga_session_create", "options"),
     ("renga_dataset_info", "out_shape"), ("renga_dataset_info", "out_classes"), ("renga_dataset_get", "images"),
-    ("renga_dataset_get", "labels"), ("renga_trainer_create", "recipe"), ("renga_trainer_fit", "test"),
+    ("renga_dataset_get", "labels"), ("renga_trainer_create", "recipe"),
+    ("renga_network_session_memory", "options"), ("renga_network_trainer_memory", "recipe"),
+    ("renga_network_trainer_memory", "options"), ("renga_trainer_create_with", "recipe"),
+    ("renga_trainer_create_with", "options"), ("renga_trainer_resume_with", "options"),
+    ("renga_trainer_fit", "test"),
     ("renga_trainer_fit", "checkpoint"), ("renga_trainer_fit", "progress"), ("renga_trainer_fit", "user_data"),
     ("renga_trainer_step", "out_loss"), ("renga_trainer_step", "out_correct"), ("renga_evaluate", "out_accuracy"),
     ("renga_evaluate", "out_loss"), ("renga_evaluate", "out_confusion"), ("renga_evaluate_in", "out_accuracy"),
@@ -52,6 +56,8 @@ def arguments(world, name):
     w.renga.network_info_init(ctypes.byref(info), ctypes.sizeof(info))
     w.renga.memory_init(ctypes.byref(memory), ctypes.sizeof(memory))
     w.renga.session_options_init(ctypes.byref(options), ctypes.sizeof(options))
+    training = abi.TrainerOptions()
+    w.renga.trainer_options_init(ctypes.byref(training), ctypes.sizeof(training))
     idx = pathlib.Path(w.folder)
     images_path, labels_path = write_idx(idx)
     pointers = (ctypes.c_void_p * 1)(ctypes.addressof(scores))
@@ -89,6 +95,8 @@ def arguments(world, name):
         "renga_session_run": [w.session, one, scores, 3, 0],
         "renga_session_run_many": [w.session, one, 1, pointers, counts, 1, 0],
         "renga_session_memory": [w.session, memory],
+        "renga_network_session_memory": [w.network, options, memory],
+        "renga_network_trainer_memory": [w.network, b"batch=4", training, memory],
         "renga_session_profile": [w.session, 1, Out()],
         "renga_dataset_create": [images, labels, 3, Out()],
         "renga_dataset_open": [str(w.folder).encode(), b"train", Out()],
@@ -98,6 +106,7 @@ def arguments(world, name):
         "renga_dataset_get": [w.dataset, 0, 1, (ctypes.c_float * 64)(), 64, ints, 1],
         "renga_dataset_class_name": [w.dataset, 0, Out()],
         "renga_trainer_create": [w.network, None, 1, Out()],
+        "renga_trainer_create_with": [w.network, None, training, Out()],
         "renga_trainer_fit": [w.trainer, w.dataset, None, None, abi.ProgressFn(), None],
         "renga_trainer_step": [w.trainer, images, labels, Out(ctypes.c_double, 1.0), Out(ctypes.c_int64)],
         "renga_trainer_network": [w.trainer, Out()],
@@ -106,6 +115,7 @@ def arguments(world, name):
         "renga_trainer_memory": [w.trainer, memory],
         "renga_trainer_save": [w.trainer, str(w.folder / "trainer.renga").encode()],
         "renga_trainer_resume": [str(w.checkpoint).encode(), 1, Out()],
+        "renga_trainer_resume_with": [str(w.checkpoint).encode(), training, Out()],
         "renga_evaluate": [w.network, w.dataset, 1, Out(ctypes.c_double, 1.0), Out(ctypes.c_double, 1.0),
                            (ctypes.c_int64 * 9)(), 9],
         "renga_evaluate_in": [w.network, w.dataset, 1, 1, Out(ctypes.c_double, 1.0), Out(ctypes.c_double, 1.0),

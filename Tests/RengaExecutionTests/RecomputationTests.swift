@@ -41,7 +41,7 @@ final class RecomputationTests: XCTestCase {
     }
 
     private func assertSameBits(
-        _ network: Network, n: Int, _ what: String, isa: rk_isa = rk_isa_best(), _ precision: Precision = .f32
+        _ network: Network, n: Int, _ what: String, isa: rk_isa = rk_isa_best(), precision: Precision = .f32
     ) throws {
         let check = try GradientCheck(network, n: n)
         let expected = try Trace(check.plan(isa: isa) { $0.precision = precision }, check)
@@ -68,7 +68,10 @@ final class RecomputationTests: XCTestCase {
             ("inception", ["depth": "14"]),
         ] {
             let all = options.merging(["input": "8x8x3"]) { $1 }
-            try assertSameBits(try Architectures.make(name, options: all, seed: 5), n: 2, name)
+            let network = try Architectures.make(name, options: all, seed: 5)
+            for precision in [Precision.f32, .bf16] {
+                try assertSameBits(network, n: 2, "\(name) \(precision)", precision: precision)
+            }
         }
     }
 }

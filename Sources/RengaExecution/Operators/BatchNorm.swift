@@ -170,8 +170,15 @@ extension BatchNorm: Executable {
         let c = emit.shape(step.output).c
         let name = emit.parameterName(step.node, "scale_shift")
         let block = try emit.constantPointer(name, floats: 2 * c) { dst throws(RengaError) in
+            // Copies for the moment: what is kept is what comes of them.
+            var copies: [Buffer] = []
             func parameter(_ name: String) throws(RengaError) -> UnsafePointer<Float> {
-                UnsafePointer(try emit.weights.parameter(emit.parameterName(step.node, name)).pointer)
+                let copy = try Buffer(floats: c, zeroed: false, for: "'\(name)'")
+                try emit.weights.withValues(emit.parameterName(step.node, name)) { values in
+                    if let base = values.baseAddress { copy.floats.update(from: base, count: c) }
+                }
+                copies.append(copy)
+                return UnsafePointer(copy.floats)
             }
             var args = rk_batch_norm_prepare_args()
             (args.c, args.epsilon) = (Int64(c), Float(epsilon))
@@ -180,7 +187,7 @@ extension BatchNorm: Executable {
             (args.scale, args.shift) = (dst, dst + c)
             let program = Program()
             try program.add("prepare", rk_batch_norm_prepare, args)
-            program.run(threads: 1)
+            withExtendedLifetime(copies) { program.run(threads: 1) }
         }
         return (emit.external(name, block, floats: c), emit.external(name, block + c, floats: c))
     }

@@ -185,7 +185,11 @@ def test_quiet_and_progress_stay_off_pipes(command_line: CommandLine, npz: Path)
         (["train", TINY_SPEC, "--data", "none", "--out", "n"], "does not exist"),
         (["train", TINY_SPEC, "--data", "none", "--out", "no/n"], "no folder"),
         (["train", TINY_SPEC, "--data", "none", "--out", "."], "no regular file"),
-        (["train", TINY_SPEC, "--data", "none", "--out", "n", "--memory", "1"], "--memory"),
+        (["train", TINY_SPEC, "--data", "none", "--out", "n", "--frobnicate", "1"], "--frobnicate"),
+        (["info", TINY_SPEC, "--batch", "2"], "--memory"),
+        (["info", TINY_SPEC, "--memory", "--memory-budget", "1M"], "--train"),
+        (["info", TINY_SPEC, "--memory", "--train", "--memory-budget", "2Q"], "number of bytes"),
+        (["info", TINY_SPEC, "--memory", "--train", "--memory-budget", "1K"], "least possible"),
         (["eval", TINY_SPEC], "--data"),
     ],
 )
@@ -235,3 +239,21 @@ def test_an_interrupt_leaves_a_whole_checkpoint_to_resume(command_line: CommandL
 def test_resume_without_a_checkpoint_is_refused(command_line: CommandLine, npz: Path) -> None:
     ended = command_line("train", TINY_SPEC, "--data", npz, "--out", "n", "--resume")
     assert ended.returncode == 1 and "n.checkpoint does not exist" in ended.stderr
+
+
+def test_memory_before_it_is_used(command_line: CommandLine) -> None:
+    usual = json.loads(command_line("info", TINY_SPEC, "--memory", "--train", "--batch", 8, "--json").stdout)["memory"]
+    parts = ("parameters", "gradients", "optimizer", "activations", "scratch")
+    assert usual["total"] == sum(usual[part] for part in parts) and usual["batch"] < usual["activations"]
+    budget = usual["total"] - 1
+    ended = command_line("info", TINY_SPEC, "--memory", "--train", "--batch", 8, "--memory-budget", budget, "--json")
+    tight = json.loads(ended.stdout)["memory"]
+    assert tight["total"] <= budget and tight["recomputed_layers"] > 0
+    ended = command_line("info", TINY_SPEC, "--memory", "--batch", 4)
+    assert ended.returncode == 0 and "inference, batch 4" in ended.stdout
+
+
+def test_speed_up_over_threads(command_line: CommandLine) -> None:
+    ended = command_line("bench", TINY_SPEC, "--runs", 3, "--threads", "1,2", "--json")
+    rows = json.loads(ended.stdout)["threads"]
+    assert [row["threads"] for row in rows] == [1, 2] and rows[0]["speed_up"] == 1

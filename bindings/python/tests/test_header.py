@@ -42,6 +42,7 @@ def test_statuses(header: str) -> None:
         ("network_info", _abi.NetworkInfo),
         ("session_options", _abi.SessionOptions),
         ("memory", _abi.Memory),
+        ("trainer_options", _abi.TrainerOptions),
         ("progress", _abi.Progress),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -224,3 +226,51 @@ def test_the_machines_peaks() -> None:
     assert renga.machine_peaks()["threads"] == renga.default_threads()
     with pytest.raises(ValueError):
         renga.machine_peaks(-1)
+
+
+def test_a_budget_changes_no_bit_and_is_kept(network: renga.Network, train_set: renga.Dataset, tmp_path: Path) -> None:
+    recipe = {"epochs": 1, "batch": 32, "seed": 3}
+    usual = renga.trainer_memory(network, **recipe)
+    with pytest.raises(renga.InvalidArgument, match="least possible is") as refusal:
+        renga.Trainer(network, memory_budget=1000, **recipe)
+    least = int(str(refusal.value).split()[-1])
+    assert least < usual.total
+    planned = renga.trainer_memory(network, memory_budget=least, **recipe)
+    with renga.Trainer(network, **recipe) as one, renga.Trainer(network, memory_budget=least, **recipe) as two:
+        assert one.memory == usual and two.memory == planned and planned.total <= least
+        assert planned.recomputed_layers > 0 and usual.recomputed_layers == 0
+        one.fit(train_set)
+        two.fit(train_set)
+        a, b = one.network(), two.network()
+        assert all(np.array_equal(a.parameters[name], b.parameters[name]) for name in a.parameters)
+        two.save(tmp_path / "t")
+    with renga.Trainer.resume(tmp_path / "t", memory_budget=usual.total) as resumed:
+        assert resumed.memory == usual
+
+
+def test_resident_memory_is_what_was_planned() -> None:
+    """Within 10 % and 24 MB of what a process takes besides: huge pages round up, the allocator keeps a little."""
+    code = """
+import numpy as np, renga
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+network = renga.Network.create("resnet", depth=20, classes=10, input=(32, 32, 3))
+tiny = renga.Network.create("resnet", depth=8, classes=10, input=(8, 8, 3))
+x, y = np.zeros((128, 32, 32, 3), np.float32), np.zeros(128, np.int32)
+with renga.Trainer(tiny, batch=8) as warm:
+    warm.step(x[:8, :8, :8], y[:8])
+before = resident()
+budget = BUDGET * renga.trainer_memory(network, batch=128).total // 100
+trainer = renga.Trainer(network, batch=128, memory_budget=budget)
+trainer.step(x, y)
+print(resident() - before, trainer.memory.total)
+"""
+    held = {}
+    for share in (100, 50):
+        ended = subprocess.run(
+            [sys.executable, "-c", code.replace("BUDGET", str(share))], capture_output=True, text=True, check=True
+        )
+        held[share], planned = (int(word) for word in ended.stdout.split())
+        assert abs(held[share] - planned) < 0.1 * planned + 24e6, (share, held[share], planned)
+    assert held[50] < 0.7 * held[100]

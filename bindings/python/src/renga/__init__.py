@@ -30,8 +30,8 @@ from ._version import VERSION as __version__
 from .builder import Builder, operators
 from .dataset import Dataset, open_part
 from .network import Metadata, Network, NetworkInfo, Parameters, architectures
-from .session import Memory, Session
-from .trainer import Evaluation, Progress, Trainer, evaluate, recipes
+from .session import Memory, Session, session_memory
+from .trainer import Evaluation, Progress, Trainer, evaluate, recipes, trainer_memory
 
 __all__ = [
     "Builder",
@@ -66,5 +66,7 @@ __all__ = [
     "operators",
     "recipes",
     "runtime_info",
+    "session_memory",
+    "trainer_memory",
     "version",
 ]

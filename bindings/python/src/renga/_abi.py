@@ -89,7 +89,20 @@ class Memory(c.Structure):
         ("activations", c.c_int64),
         ("scratch", c.c_int64),
         ("activations_lower_bound", c.c_int64),
+        ("parameters", c.c_int64),
+        ("gradients", c.c_int64),
+        ("optimizer", c.c_int64),
+        ("batch", c.c_int64),
+        ("kept", c.c_int64),
+        ("recomputed_layers", c.c_int64),
+        ("recomputed_macs", c.c_int64),
     )
+
+
+class TrainerOptions(c.Structure):
+    """`renga_trainer_options`."""
+
+    _fields_ = (("size", c.c_size_t), ("memory_budget", c.c_int64), ("threads", c.c_int32))
 
 
 class Progress(c.Structure):
@@ -166,6 +179,7 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "renga_session_run_many": (_i32, (_handle, _p(Source), _size, _p(c.c_void_p), _p(_size), _size, _i32)),
     "renga_memory_init": (None, (_p(Memory), _size)),
     "renga_session_memory": (_i32, (_handle, _p(Memory))),
+    "renga_network_session_memory": (_i32, (_handle, _p(SessionOptions), _p(Memory))),
     "renga_session_profile": (_i32, (_handle, _i32, _out_text)),
     "renga_dataset_create": (_i32, (_p(Source), c.c_void_p, _i32, _out_handle)),
     "renga_dataset_open": (_i32, (_text, _text, _out_handle)),
@@ -177,6 +191,9 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "renga_dataset_class_name": (_i32, (_handle, _i32, _p(_text))),
     "renga_recipes": (_i32, (_out_text,)),
     "renga_trainer_create": (_i32, (_handle, _text, _i32, _out_handle)),
+    "renga_trainer_options_init": (None, (_p(TrainerOptions), _size)),
+    "renga_trainer_create_with": (_i32, (_handle, _text, _p(TrainerOptions), _out_handle)),
+    "renga_network_trainer_memory": (_i32, (_handle, _text, _p(TrainerOptions), _p(Memory))),
     "renga_trainer_free": (None, (_handle,)),
     "renga_trainer_fit": (_i32, (_handle, _handle, _handle, _text, PROGRESS_FN, c.c_void_p)),
     "renga_trainer_step": (_i32, (_handle, _p(Source), c.c_void_p, _p(c.c_double), _p(_i64))),
@@ -186,6 +203,7 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "renga_trainer_memory": (_i32, (_handle, _p(Memory))),
     "renga_trainer_save": (_i32, (_handle, _text)),
     "renga_trainer_resume": (_i32, (_text, _i32, _out_handle)),
+    "renga_trainer_resume_with": (_i32, (_text, _p(TrainerOptions), _out_handle)),
     "renga_evaluate": (_i32, (_handle, _handle, _i32, _p(c.c_double), _p(c.c_double), c.c_void_p, _size)),
     "renga_evaluate_in": (_i32, (_handle, _handle, _i32, _i32, _p(c.c_double), _p(c.c_double), c.c_void_p, _size)),
 }

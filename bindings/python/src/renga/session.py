@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,13 @@ class Memory:
     activations: int  #: the arena of all values
     scratch: int  #: of kernels
     activations_lower_bound: int  #: what the largest step alone needs alive
+    parameters: int = 0  #: training: a part of weights, with running statistics
+    gradients: int = 0  #: training: a part of weights
+    optimizer: int = 0  #: training: a part of weights
+    batch: int = 0  #: training: images and labels, a part of activations
+    kept: int = 0  #: training under a budget: what stays from the forward to the backward pass, a part of activations
+    recomputed_layers: int = 0  #: training under a budget: layers that run twice in a step
+    recomputed_macs: int = 0  #: training under a budget: multiply-accumulates of their second runs
 
     @property
     def total(self) -> int:
@@ -37,11 +44,43 @@ class Memory:
         return self.weights + self.activations + self.scratch
 
     @classmethod
-    def _ask(cls, function: str, handle: ctypes.c_void_p) -> Memory:
+    def _ask(cls, function: str, *arguments: Any) -> Memory:
         raw = _abi.Memory()
         library().renga_memory_init(ctypes.byref(raw), ctypes.sizeof(raw))
-        call(function, handle, ctypes.byref(raw))
-        return cls(raw.weights, raw.activations, raw.scratch, raw.activations_lower_bound)
+        call(function, *arguments, ctypes.byref(raw))
+        return cls(*(getattr(raw, field.name) for field in fields(cls)))
+
+
+def _session_options(
+    batch: int, threads: int, size: tuple[int, int] | None, fold_batch_norm: bool, algorithm: str | None, precision: str
+) -> _abi.SessionOptions:
+    options = _abi.SessionOptions()
+    library().renga_session_options_init(ctypes.byref(options), ctypes.sizeof(options))
+    options.batch = whole(batch, "batch", 1, MAX_EXTENT)
+    options.threads = whole(threads, "threads", 0, MAX_THREADS)
+    options.fold_batch_norm = int(fold_batch_norm)
+    if size is not None:
+        options.height = whole(size[0], "the height of size", 1, MAX_EXTENT)
+        options.width = whole(size[1], "the width of size", 1, MAX_EXTENT)
+    options.algorithm = None if algorithm is None else encode(algorithm, "algorithm")
+    options.precision = precision_code(precision)
+    return options
+
+
+def session_memory(
+    network: Network,
+    *,
+    batch: int = 1,
+    threads: int = 0,
+    size: tuple[int, int] | None = None,
+    fold_batch_norm: bool = True,
+    algorithm: str | None = None,
+    precision: str = "f32",
+) -> Memory:
+    """What a `Session` of these arguments would hold, planned without making it."""
+    options = _session_options(batch, threads, size, fold_batch_norm, algorithm, precision)
+    with network._in_use() as handle:
+        return Memory._ask("renga_network_session_memory", handle, ctypes.byref(options))
 
 
 class Session(Handle):
@@ -70,16 +109,7 @@ class Session(Handle):
         algorithm: str | None = None,
         precision: str = "f32",
     ) -> None:
-        options = _abi.SessionOptions()
-        library().renga_session_options_init(ctypes.byref(options), ctypes.sizeof(options))
-        options.batch = whole(batch, "batch", 1, MAX_EXTENT)
-        options.threads = whole(threads, "threads", 0, MAX_THREADS)
-        options.fold_batch_norm = int(fold_batch_norm)
-        if size is not None:
-            options.height = whole(size[0], "the height of size", 1, MAX_EXTENT)
-            options.width = whole(size[1], "the width of size", 1, MAX_EXTENT)
-        options.algorithm = None if algorithm is None else encode(algorithm, "algorithm")
-        options.precision = precision_code(precision)
+        options = _session_options(batch, threads, size, fold_batch_norm, algorithm, precision)
         out = ctypes.c_void_p()
         with network._in_use() as handle:
             info = network.info

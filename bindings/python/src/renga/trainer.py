@@ -20,7 +20,7 @@ from ._arrays import I64Array, as_batch, as_labels, layout_code, pointer, source
 from ._errors import Cancelled
 from ._handle import Handle
 from ._interrupts import Interrupts
-from ._library import call, call_json, encode, encode_path
+from ._library import call, call_json, encode, encode_path, library
 from ._options import MAX_EXTENT, MAX_THREADS, OptionValue, options_text, precision_code, whole
 from .dataset import Dataset
 from .network import Network
@@ -57,11 +57,42 @@ def recipes() -> dict[str, Any]:
     return call_json("renga_recipes")
 
 
+def _trainer_options(threads: int, memory_budget: int) -> _abi.TrainerOptions:
+    options = _abi.TrainerOptions()
+    library().renga_trainer_options_init(ctypes.byref(options), ctypes.sizeof(options))
+    options.threads = whole(threads, "threads", 0, MAX_THREADS)
+    options.memory_budget = whole(memory_budget, "memory_budget", 0, 2**63 - 1)
+    return options
+
+
+def _recipe_text(recipe: str | None, overrides: dict[str, OptionValue]) -> bytes | None:
+    text = options_text(overrides, recipe or "")
+    return encode(text, "recipe") if text else None
+
+
+def trainer_memory(
+    network: Network,
+    recipe: str | None = None,
+    *,
+    threads: int = 0,
+    memory_budget: int = 0,
+    **overrides: OptionValue,
+) -> Memory:
+    """What a `Trainer` of these arguments would hold, planned without making it."""
+    options = _trainer_options(threads, memory_budget)
+    with network._in_use() as handle:
+        recipe_text = _recipe_text(recipe, overrides)
+        return Memory._ask("renga_network_trainer_memory", handle, recipe_text, ctypes.byref(options))
+
+
 class Trainer(Handle):
     """A network in training. The network it was made from stays as it is; `network()` gives a copy of the present
     state.
 
     recipe: a preset's name, or the library's text form, "fast,epochs=3". threads: 0 = `renga.default_threads()`.
+    memory_budget: most bytes of `memory.total`, 0 = as many as it takes; under a budget activations that do not fit are
+    computed again before the backward pass reads them: the same bits for more time. Raises `InvalidArgument` for less
+    than the least possible, which it names.
     overrides: options of the recipe, `epochs=3, batch=128, seed=7, precision="bf16"`. Threads: as `Handle`.
     """
 
@@ -69,23 +100,30 @@ class Trainer(Handle):
     _noun = "trainer"
 
     def __init__(
-        self, network: Network, recipe: str | None = None, *, threads: int = 0, **overrides: OptionValue
+        self,
+        network: Network,
+        recipe: str | None = None,
+        *,
+        threads: int = 0,
+        memory_budget: int = 0,
+        **overrides: OptionValue,
     ) -> None:
-        text = options_text(overrides, recipe or "")
+        options = _trainer_options(threads, memory_budget)
         out = ctypes.c_void_p()
-        count = whole(threads, "threads", 0, MAX_THREADS)
         with network._in_use() as handle:
-            call("renga_trainer_create", handle, encode(text, "recipe") if text else None, count, ctypes.byref(out))
+            recipe_text = _recipe_text(recipe, overrides)
+            call("renga_trainer_create_with", handle, recipe_text, ctypes.byref(options), ctypes.byref(out))
         super().__init__(out)
         self._class_names: list[str] = []
 
     @classmethod
-    def resume(cls, path: str | os.PathLike[str], *, threads: int = 0) -> Trainer:
+    def resume(cls, path: str | os.PathLike[str], *, threads: int = 0, memory_budget: int = 0) -> Trainer:
         """A trainer from what `save` or a checkpoint wrote; a resumed run ends with the same bits as an uninterrupted
-        one.
+        one, for any threads and memory budget.
         """
         out = ctypes.c_void_p()
-        call("renga_trainer_resume", encode_path(path), whole(threads, "threads", 0, MAX_THREADS), ctypes.byref(out))
+        options = _trainer_options(threads, memory_budget)
+        call("renga_trainer_resume_with", encode_path(path), ctypes.byref(options), ctypes.byref(out))
         made = cls._wrap(out)
         made._class_names = []
         return made

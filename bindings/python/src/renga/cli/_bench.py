@@ -23,29 +23,9 @@ def bench(options: argparse.Namespace) -> Answer:
     network = _network(options)
     load_ms = (time.perf_counter() - begin) * 1000
     precision = options.precision or "f32"
-    profile_runs = min(options.runs, _PROFILE_RUNS) if options.profile else 0
     with network:
-        if options.train:
-            batch = options.batch or 128
-            timing, steps = time_training(
-                network,
-                batch=batch,
-                runs=options.runs,
-                threads=options.threads,
-                precision=precision,
-                profile_runs=profile_runs,
-            )
-        else:
-            timing, session = time_inference(
-                network,
-                batch=options.batch or 1,
-                size=options.size,
-                runs=options.runs,
-                threads=options.threads,
-                precision=precision,
-            )
-            with session:
-                steps = session.profile(profile_runs)["steps"] if profile_runs else []
+        timed = [(threads, *_timed(network, options, threads)) for threads in options.threads]
+    threads, timing, steps = timed[-1]
     result: dict[str, Any] = {
         "median_ms": timing.median_ms,
         "min_ms": timing.min_ms,
@@ -61,11 +41,45 @@ def bench(options: argparse.Namespace) -> Answer:
     }
     lines = _text(options, timing, load_ms)
     if options.profile:
-        peaks = machine_peaks(options.threads)
+        peaks = machine_peaks(threads)
         result["steps"] = with_limits(steps, peaks, precision)
         result["peaks"] = peaks
         lines += ["", *profile_text(result["steps"], peaks)]
+    if len(timed) > 1:
+        first = timed[0][1].median_ms
+        result["threads"] = [
+            {"threads": count, "median_ms": one.median_ms, "speed_up": first / one.median_ms} for count, one, _ in timed
+        ]
+        lines += ["", "threads  median ms  speed-up"]
+        lines += [f"{row['threads']:>7}  {row['median_ms']:9.3f}  {row['speed_up']:8.2f}" for row in result["threads"]]
     return "\n".join(lines), result
+
+
+def _timed(network: Network, options: argparse.Namespace, threads: int) -> tuple[Timing, list[dict[str, Any]]]:
+    precision = options.precision or "f32"
+    profile_runs = min(options.runs, _PROFILE_RUNS) if options.profile else 0
+    if options.train:
+        return time_training(
+            network,
+            batch=options.batch or 128,
+            runs=options.runs,
+            threads=threads,
+            precision=precision,
+            profile_runs=profile_runs,
+            memory_budget=options.memory_budget,
+        )
+    if options.memory_budget:
+        raise UsageError("--memory-budget goes with --train")
+    timing, session = time_inference(
+        network,
+        batch=options.batch or 1,
+        size=options.size,
+        runs=options.runs,
+        threads=threads,
+        precision=precision,
+    )
+    with session:
+        return timing, session.profile(profile_runs)["steps"] if profile_runs else []
 
 
 def _network(options: argparse.Namespace) -> Network:

@@ -28,6 +28,21 @@ def positive(text: str) -> int:
     return value
 
 
+def positives(text: str) -> list[int]:
+    """Whole numbers from 1, with commas between them."""
+    return [positive(part) for part in text.split(",")]
+
+
+def byte_count(text: str) -> int:
+    """`123456`, `512K`, `300M`, `2G`: powers of 1000, as everywhere on this command line."""
+    units = {"K": 10**3, "M": 10**6, "G": 10**9}
+    factor = units.get(text[-1:].upper(), 1)
+    digits = text[:-1] if factor > 1 else text
+    if not digits.isascii() or not digits.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of bytes, such as 512M")
+    return positive(digits) * factor
+
+
 def size(text: str) -> tuple[int, int]:
     """`HxW` as (H, W)."""
     h, cross, w = text.partition("x")

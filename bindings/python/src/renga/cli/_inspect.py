@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
 from .._files import atomic
-from .._words import count_text
-from ..network import architectures
+from .._words import bytes_text, count_text
+from ..network import Network, architectures
+from ..session import Memory, session_memory
+from ..trainer import trainer_memory
 from ._common import Answer, UsageError, open_network, shape_text
 
 
 def info(options: argparse.Namespace) -> Answer:
     """Summary, layers, drawing."""
+    if (options.batch or options.size or options.train or options.memory_budget) and not options.memory:
+        raise UsageError("--batch, --size, --train and --memory-budget go with --memory")
     with open_network(options.network, options.seed) as network:
         numbers, description = network.info, network.description()
+        memory = _memory(network, options) if options.memory else None
         text = network.describe("text") if options.layers else ""
         if options.dot:
             with atomic(options.dot) as file:
@@ -34,7 +40,56 @@ def info(options: argparse.Namespace) -> Answer:
         f"parameters  {numbers.parameters:,}\n"
         f"MACs        {numbers.macs:,} an image ({count_text(numbers.macs)})"
     )
+    if memory:
+        result["memory"] = asdict(memory) | {"total": memory.total}
+        summary += "\n" + _memory_text(memory, options)
+        text = text.rstrip("\n") + "\n\n" + _memory_text(memory, options) if text else ""
     return text.rstrip("\n") or summary, result
+
+
+def _memory(network: Network, options: argparse.Namespace) -> Memory:
+    if not options.train:
+        if options.memory_budget:
+            raise UsageError("--memory-budget goes with --train")
+        return session_memory(
+            network,
+            batch=options.batch or 1,
+            size=options.size,
+            threads=options.threads,
+            precision=options.precision or "f32",
+        )
+    if options.size:
+        raise UsageError("--size does not go with --train in this version")
+    return trainer_memory(
+        network,
+        batch=options.batch or 128,
+        threads=options.threads,
+        memory_budget=options.memory_budget,
+        precision=options.precision or "f32",
+    )
+
+
+def _memory_text(memory: Memory, options: argparse.Namespace) -> str:
+    what = f"training, batch {options.batch or 128}" if options.train else f"inference, batch {options.batch or 1}"
+    parts = [
+        ("parameters", memory.parameters),
+        ("gradients", memory.gradients),
+        ("optimizer", memory.optimizer),
+        ("batch", memory.batch),
+    ]
+    rows = parts if options.train else [("weights", memory.weights)]
+    activations = memory.activations - memory.batch
+    rows += [("activations", activations), ("scratch", memory.scratch)]
+    lines = [f"memory      {bytes_text(memory.total)} in all: {what}"]
+    lines += [f"  {name:12}{bytes_text(count):>8}" for name, count in rows]
+    bound = memory.activations_lower_bound
+    lines.append(f"  no plan of these layers needs less than {bytes_text(bound)} for activations")
+    if memory.recomputed_layers:
+        lines.append(
+            f"  {bytes_text(memory.kept)} stay for the backward pass; {memory.recomputed_layers} layers run twice, "
+            f"{count_text(memory.recomputed_macs)} MACs a step"
+        )
+    return "\n".join(lines)
 
 
 def archs(options: argparse.Namespace) -> Answer:

@@ -11,7 +11,7 @@ from .._errors import RengaError
 from .._options import PRECISIONS
 from .._version import VERSION
 from ._bench import bench
-from ._common import UsageError, positive, show, size
+from ._common import UsageError, byte_count, positive, positives, show, size
 from ._inspect import archs, fold, info
 from ._run import run
 from ._train import evaluate, train
@@ -32,11 +32,14 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see {self.prog} --help")
 
 
-def _common() -> _Parser:
+def _common(*, many: bool) -> _Parser:
     common = _Parser(add_help=False)
-    common.add_argument(
-        "--threads", type=positive, default=0, metavar="N", help="threads to use (default: the library's rule)"
-    )
+    if many:
+        text = "threads to use; several counts (1,2) are compared (default: the library's rule)"
+        common.add_argument("--threads", type=positives, default=[0], metavar="N,…", help=text)
+    else:
+        text = "threads to use (default: the library's rule)"
+        common.add_argument("--threads", type=positive, default=0, metavar="N", help=text)
     common.add_argument(
         "--precision", choices=tuple(PRECISIONS), help="what maps and their products are held in (default: f32)"
     )
@@ -49,14 +52,24 @@ def _seed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of initial weights (default 0)")
 
 
+def _budget(parser: argparse.ArgumentParser, when: str = "") -> None:
+    parser.add_argument(
+        "--memory-budget",
+        type=byte_count,
+        default=0,
+        metavar="BYTES",
+        help=f"{when}most bytes of the training (512M, 2G, …); activations that do not fit are computed twice",
+    )
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = _Parser(prog="renga", description="Convolutional networks on CPUs.")
     parser.add_argument("--version", action="version", version=f"renga {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
-    common = _common()
 
     def command(name: str, action: Any, summary: str) -> argparse.ArgumentParser:
+        common = _common(many=name == "bench")
         made: _Parser = commands.add_parser(name, parents=[common], help=summary, description=summary + ".")
         made.set_defaults(action=action)
         return made
@@ -65,6 +78,11 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("network", metavar="NETWORK", help=_NETWORK)
     one.add_argument("--layers", action="store_true", help="a table of the layers")
     one.add_argument("--dot", metavar="FILE", help="write a drawing for Graphviz")
+    one.add_argument("--memory", action="store_true", help="bytes of a session, or of training, before it runs")
+    one.add_argument("--batch", type=positive, metavar="N", help="with --memory: images (default 1; with --train 128)")
+    one.add_argument("--size", type=size, metavar="HxW", help="with --memory: image size (default: the network's own)")
+    one.add_argument("--train", action="store_true", help="with --memory: of training")
+    _budget(one, "with --memory --train: ")
     _seed(one)
 
     one = command("archs", archs, "architectures, their options, defaults and bounds")
@@ -87,6 +105,7 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("--runs", type=positive, default=20, metavar="N", help="timed runs, after a warm-up (default 20)")
     one.add_argument("--profile", action="store_true", help="each step's time, GFLOP/s, GB/s and part of the limit")
     one.add_argument("--train", action="store_true", help="time a training step instead")
+    _budget(one, "with --train: ")
     _seed(one)
 
     one = command("train", train, "train a network on a set of images")
@@ -97,6 +116,7 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--recipe", metavar="NAME", help="a preset, with options after it: fast,batch=64 (default: the library's)"
     )
+    _budget(one)
     one.add_argument("--limit", type=positive, metavar="N", help="train on the first N images only")
     one.add_argument(
         "--resume",

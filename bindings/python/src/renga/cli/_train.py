@@ -45,14 +45,16 @@ def _make_trainer(options: argparse.Namespace, data: Dataset, checkpoint: Path) 
     if options.resume:
         if not checkpoint.is_file():
             raise UsageError(f"nothing to resume: {checkpoint} does not exist")
-        return Trainer.resume(checkpoint, threads=options.threads)
+        return Trainer.resume(checkpoint, threads=options.threads, memory_budget=options.memory_budget)
     overrides: dict[str, OptionValue] = {"seed": options.seed} if options.seed else {}
     if options.epochs:
         overrides["epochs"] = options.epochs
     if options.precision:
         overrides["precision"] = options.precision
     with open_network(options.network, options.seed, _defaults_from(options.network, data)) as network:
-        return Trainer(network, options.recipe, threads=options.threads, **overrides)
+        return Trainer(
+            network, options.recipe, threads=options.threads, memory_budget=options.memory_budget, **overrides
+        )
 
 
 def train(options: argparse.Namespace) -> Answer:
