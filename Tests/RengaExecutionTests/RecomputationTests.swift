@@ -58,7 +58,7 @@ final class RecomputationTests: XCTestCase {
     func testEveryOperatorGivesTheSameBits() throws {
         for test in try Cases.all() {
             for isa in testedSets { try assertSameBits(test.network, n: 3, test.name, isa: isa) }
-            try assertSameBits(test.network, n: 3, "\(test.name) in bf16", .bf16)
+            try assertSameBits(test.network, n: 3, "\(test.name) in bf16", precision: .bf16)
         }
     }
 
