@@ -1,4 +1,5 @@
-// FoldBatchNorm.swift: a batch norm behind a convolution or linear layer becomes part of its weights and bias; the same map in inference.
+// FoldBatchNorm.swift: a batch norm behind a convolution or linear layer becomes part of its weights and bias, and a gate of stochastic
+// depth part of the layer before it; the same map in inference.
 // Not here: fusing what cannot be folded into other steps (the plan does that).
 public import RengaNetwork
 
@@ -6,9 +7,10 @@ public import RengaNetwork
 ///
 /// BN(conv(x)) with y = gamma (z - mean) / sqrt(variance + epsilon) + beta is conv with weight' = weight s and
 /// bias' = (bias - mean) s + beta, where s = gamma / sqrt(variance + epsilon) per output channel; computed in double.
-/// A batch norm stays where its producer is anything else (as in pre-activation networks), or where others read the producer's output.
+/// A gate, in inference a factor p for each channel, is folded likewise, and also into a batch norm that stays: gamma' = p gamma, beta' = p beta.
+/// Either stays where its producer is anything else (as in pre-activation networks), or where others read the producer's output.
 public enum FoldBatchNorm {
-    /// The network with every such batch norm folded, and what became of each batch norm.
+    /// The network with every such batch norm and gate folded, and what became of each.
     public static func apply(_ network: Network) throws(RengaError) -> (network: Network, report: RewriteReport) {
         try apply(network, scales: true)
     }
@@ -24,7 +26,7 @@ public enum FoldBatchNorm {
                 rewriter.note(index, .folded, "into '\(network.nodes[producer].name)'")
                 rewriter.redirect(index, to: node.inputs[0])
             } else if let folded = try folded(
-                index, plan.batchNorms[index, default: []], in: network, scales: scales)
+                index, plan.followers[index, default: []], in: network, scales: scales)
             {
                 rewriter.replace(index, by: folded.op, folded.parameters)
             } else {
@@ -35,11 +37,11 @@ public enum FoldBatchNorm {
         return try rewriter.finish()
     }
 
-    /// The operator and parameters of layer `index` with `batchNorms` folded in, first to last; nil where there are none.
+    /// The operator and parameters of layer `index` with its `followers` folded in, first to last; nil where there are none.
     private static func folded(
-        _ index: Int, _ batchNorms: [Int], in network: Network, scales: Bool
+        _ index: Int, _ followers: [Int], in network: Network, scales: Bool
     ) throws(RengaError) -> (op: any Operator, parameters: [String: Parameter])? {
-        guard !batchNorms.isEmpty else { return nil }
+        guard !followers.isEmpty else { return nil }
         let node = network.nodes[index]
         let op: any Operator
         switch node.op {
@@ -49,6 +51,7 @@ public enum FoldBatchNorm {
         case var linear as Linear:
             linear.hasBias = true
             op = linear
+        case let batchNorm as BatchNorm: return try gated(batchNorm, index, followers, in: network)
         default: return nil
         }
         guard let weight = network.parameters["\(node.name).weight"], let channels = weight.tensor.dimensions.last
@@ -57,7 +60,9 @@ public enum FoldBatchNorm {
         }
         var map = ChannelMap(channels: channels)
         if let bias = network.parameters["\(node.name).bias"] { map.shift = bias.tensor.values.map { Double($0) } }
-        for batchNorm in batchNorms { map.follow(by: try ChannelMap(network.nodes[batchNorm], in: network)) }
+        for follower in followers {
+            map.follow(by: try ChannelMap(network.nodes[follower], channels: channels, in: network))
+        }
         let parameters = [
             "weight": Parameter(role: .weight, tensor: scales ? try map.scaled(weight.tensor) : weight.tensor),
             "bias": Parameter(
@@ -65,28 +70,55 @@ public enum FoldBatchNorm {
         ]
         return (op, parameters)
     }
+
+    /// A batch norm that stays, with the gates behind it in its gamma and beta.
+    private static func gated(
+        _ batchNorm: BatchNorm, _ index: Int, _ gates: [Int], in network: Network
+    ) throws(RengaError) -> (op: any Operator, parameters: [String: Parameter]) {
+        let name = network.nodes[index].name
+        guard let mean = network.parameters["\(name).running_mean"],
+            let variance = network.parameters["\(name).running_variance"]
+        else { throw RengaError(.internalFault, "layer '\(name)' is no batch norm with statistics") }
+        var map = ChannelMap(channels: mean.tensor.count)
+        if let gamma = network.parameters["\(name).gamma"] { map.scale = gamma.tensor.values.map { Double($0) } }
+        if let beta = network.parameters["\(name).beta"] { map.shift = beta.tensor.values.map { Double($0) } }
+        for gate in gates {
+            map.follow(by: try ChannelMap(network.nodes[gate], channels: map.scale.count, in: network))
+        }
+        func channels(_ values: [Double]) throws(RengaError) -> Tensor {
+            try Tensor(dimensions: [values.count], values: values.map { Float($0) })
+        }
+        var op = batchNorm
+        op.isAffine = true
+        let parameters = [
+            "gamma": Parameter(role: .gamma, tensor: try channels(map.scale)),
+            "beta": Parameter(role: .beta, tensor: try channels(map.shift)),
+            "running_mean": mean, "running_variance": variance,
+        ]
+        return (op, parameters)
+    }
 }
 
-/// Which batch norms go where, from the structure alone.
+/// Which batch norms and gates go where, from the structure alone.
 private struct FoldPlan {
     enum Verdict {
-        /// No batch norm.
+        /// Neither a batch norm nor a gate.
         case none
-        /// A batch norm that this layer takes in.
+        /// One that this layer takes in.
         case into(node: Int)
-        /// A batch norm that stays, and why.
+        /// One that stays, and why.
         case stays(String)
     }
 
     private(set) var verdicts: [Verdict] = []
-    /// The batch norms that a layer takes in, first to last.
-    private(set) var batchNorms: [Int: [Int]] = [:]
+    /// What a layer takes in, first to last.
+    private(set) var followers: [Int: [Int]] = [:]
 
     init(_ structure: NetworkStructure) {
         let consumers = structure.consumers()
         let isOutput = structure.isOutput()
         for node in structure.nodes {
-            guard node.op is BatchNorm else {
+            guard node.op is BatchNorm || node.op is StochasticGate else {
                 verdicts.append(.none)
                 continue
             }
@@ -96,21 +128,26 @@ private struct FoldPlan {
             } else if consumers[source].count > 1 {
                 verdicts.append(.stays("'\(structure.name(of: source))' has \(consumers[source].count) readers"))
             } else {
-                verdicts.append(verdict(for: structure.node(making: source), structure))
+                verdicts.append(verdict(node, behind: structure.node(making: source), structure))
             }
-            if case .into(let layer)? = verdicts.last { batchNorms[layer, default: []].append(verdicts.count - 1) }
+            if case .into(let layer)? = verdicts.last { followers[layer, default: []].append(verdicts.count - 1) }
         }
     }
 
-    private func verdict(for producer: Int?, _ structure: NetworkStructure) -> Verdict {
+    private func verdict(_ own: Node, behind producer: Int?, _ structure: NetworkStructure) -> Verdict {
         guard let producer else { return .stays("it reads an input of the network") }
         let node = structure.nodes[producer]
         switch node.op {
         case is Convolution, is Linear: return .into(node: producer)
-        case is BatchNorm:
-            // A batch norm behind one that is folded goes the same way.
-            if case .into(let first) = verdicts[producer] { return .into(node: first) }
-            return .stays("it follows batch norm '\(node.name)', which stays")
+        case is BatchNorm, is StochasticGate:
+            // Whatever is behind one that is folded goes the same way, but a batch norm takes in gates only.
+            if case .into(let first) = verdicts[producer] {
+                guard own.op is BatchNorm, structure.nodes[first].op is BatchNorm else { return .into(node: first) }
+                return .stays("it follows batch norm '\(structure.nodes[first].name)', which stays")
+            }
+            if own.op is StochasticGate, node.op is BatchNorm { return .into(node: producer) }
+            let kind = node.op is BatchNorm ? "batch norm" : "gate"
+            return .stays("it follows \(kind) '\(node.name)', which stays")
         default: return .stays("it follows '\(node.name)' (\(node.op.name)), not a convolution or linear layer")
         }
     }
@@ -127,8 +164,15 @@ private struct ChannelMap {
         shift = Array(repeating: 0, count: channels)
     }
 
-    /// What a batch norm does in inference.
-    init(_ node: Node, in network: Network) throws(RengaError) {
+    /// What a batch norm or a gate does in inference.
+    init(_ node: Node, channels: Int, in network: Network) throws(RengaError) {
+        if let gate = node.op as? StochasticGate {
+            self.init(channels: channels)
+            for (survival, range) in zip(gate.survivals, gate.channels(channels)) {
+                for k in range { scale[k] = survival }
+            }
+            return
+        }
         guard let batchNorm = node.op as? BatchNorm,
             let mean = network.parameters["\(node.name).running_mean"]?.tensor.values,
             let variance = network.parameters["\(node.name).running_variance"]?.tensor.values

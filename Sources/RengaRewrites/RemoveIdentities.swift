@@ -24,6 +24,7 @@ public enum RemoveIdentities {
         guard let source = node.inputs.first else { return nil }
         switch node.op {
         case is Dropout: return "dropout does nothing in inference"
+        case let gate as StochasticGate where gate.survivals.allSatisfy { $0 == 1 }: return "a gate that is always open"
         case is Mean where node.inputs.count == 1: return "the mean of one map"
         case is Concat where node.inputs.count == 1: return "the concatenation of one map"
         case is Flatten where shapes[source].h == 1 && shapes[source].w == 1: return "the map is flat already"

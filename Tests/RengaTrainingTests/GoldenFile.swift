@@ -109,6 +109,15 @@ extension GoldenFile {
     }
 }
 
+extension GoldenFile {
+    /// The recorded gates of a step (0: the step alone, then those of the optimiser), by layer.
+    func gates(step: Int) throws -> [String: [Bool]] {
+        let lines = try XCTUnwrap(metadata["gates"]).split(separator: "\n")
+        let gates = try Attributes(text: String(XCTUnwrap(lines.indices.contains(step) ? lines[step] : nil)))
+        return gates.mapValues { $0.map { $0 == "1" } }
+    }
+}
+
 /// Largest difference relative to the root mean square of `expected`, or to `floor` where that is larger.
 func relativeError(_ values: [Float], _ expected: [Float], floor: Double = 1e-6) -> Double {
     guard values.count == expected.count else { return .infinity }

@@ -44,10 +44,11 @@ final class GoldenTests: XCTestCase {
 
     // MARK: - Families of the papers
 
-    /// Merge-and-run (K = 2, 3; basic, bottleneck; its controls), inception-like and pyramidal networks, each written as a PyTorch module.
+    /// Merge-and-run (K = 2, 3; basic, bottleneck; its controls), inception-like and pyramidal networks, and stochastic
+    /// depth on them with recorded gates, each written as a PyTorch module.
     func testFamilies() throws {
         let names = try GoldenFile.names(in: "papers")
-        XCTAssertEqual(names.count, 11)
+        XCTAssertEqual(names.count, 15)
         for name in names {
             let golden = try GoldenFile(name)
             for isa in sets {
@@ -68,7 +69,7 @@ final class GoldenTests: XCTestCase {
                 }
             }
         }
-        XCTAssertEqual(rules, 6 + 11)
+        XCTAssertEqual(rules, 6 + 15)
     }
 
     /// The golden networks are those of the family, but for their widths.
@@ -120,6 +121,7 @@ extension GoldenTests {
         var options = TrainingPlan.Options(n: dimensions[0], threads: 2, isa: isa)
         options.labelSmoothing = try Float(XCTUnwrap(golden.metadata["label_smoothing"])) ?? .nan
         let plan = try TrainingPlan(golden.network(), options)
+        try plan.gates?.force(golden.gates(step: 0))
         for (index, value) in try golden.floats("src").enumerated() { plan.src[index] = value }
         for (index, label) in try golden.integers("labels").enumerated() { plan.labels[index] = label }
         let result = try plan.run(n: dimensions[0])
@@ -153,6 +155,7 @@ extension GoldenTests {
         let wanted = try golden.floats(rule + ".losses")
         var losses: [Float] = []
         for step in wanted.indices {
+            try trainer.plan.gates?.force(golden.gates(step: step + 1))
             let suffix = step % 2 == 0 ? "" : "2"
             let labels = try golden.integers("labels" + suffix)
             let result = try golden.floats("src" + suffix).withUnsafeBytes { src in

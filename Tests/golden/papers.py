@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 import safetensors_file
-from paper_networks import NETWORKS, exported, randomised
+import stochastic_networks
+from paper_networks import NETWORKS, randomised
 
 STEPS, SMOOTHING, SIZE, BATCH, CLASSES = 3, 0.1, 12, 4, 7
 SGD = {"optimizer": "sgd", "learning_rate": "0.05", "momentum": "0.9", "nesterov": "yes", "weight_decay": "0.0001"}
@@ -21,7 +22,7 @@ def f32(tensor):
 
 
 def put(tensors, prefix, module, values):
-    for name, value in exported(module, values).items():
+    for name, value in stochastic_networks.exported(module, values).items():
         tensors[prefix + name] = f32(value)
 
 
@@ -29,8 +30,13 @@ def loss_of(module, src, labels):
     return F.cross_entropy(module(src), labels, label_smoothing=SMOOTHING)
 
 
-def write(folder, name, seed):
-    architecture, options, make = NETWORKS[name]
+def draw(module, random):
+    """The gates of the next step, where there are any, as text."""
+    return stochastic_networks.draw(module, random) if hasattr(module, "layers") else ""
+
+
+def write(folder, name, seed, networks):
+    architecture, options, make = networks[name]
     module = randomised(make, seed)
     random = np.random.default_rng(seed)
     tensors, batches = {}, []
@@ -45,6 +51,7 @@ def write(folder, name, seed):
     module.train()
     trained = copy.deepcopy(module)
 
+    gates = [draw(module, random)]
     loss = loss_of(module, *batches[0])
     loss.backward()
     tensors["loss"] = f32(loss.reshape(1))
@@ -58,6 +65,7 @@ def write(folder, name, seed):
     losses = []
     for step in range(STEPS):
         rule.zero_grad()
+        gates.append(draw(trained, random))
         loss = loss_of(trained, *batches[step % 2])
         loss.backward()
         rule.step()
@@ -68,10 +76,14 @@ def write(folder, name, seed):
         "label_smoothing": str(SMOOTHING), "architecture": architecture, "torch": torch.__version__,
         "options": f"{options},classes={CLASSES},input={SIZE}x{SIZE}x3",
         "recipe.sgd": ",".join(f"{key}={value}" for key, value in SGD.items())}
+    if gates[0]:
+        metadata["gates"] = "\n".join(gates)
     safetensors_file.write(folder / (name + ".safetensors"), tensors, metadata)
 
 
 def write_all(folder):
     folder.mkdir(exist_ok=True)
     for i, name in enumerate(NETWORKS):
-        write(folder, name, 500 + i)
+        write(folder, name, 500 + i, NETWORKS)
+    for i, name in enumerate(stochastic_networks.NETWORKS):
+        write(folder, name, 600 + i, stochastic_networks.NETWORKS)
