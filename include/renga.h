@@ -388,7 +388,7 @@ typedef struct renga_progress {
   int32_t epoch_ended;        /* 1 when called at an epoch's end */
 } renga_progress;
 /* Return 0 to go on; anything else stops after this step with RENGA_CANCELLED. `progress` is valid during the call. Called on the thread
- * that called fit, between two steps. On the same trainer it may call renga_trainer_network, _history, _memory and _save; other calls,
+ * that called fit, between two steps. On the same trainer it may call renga_trainer_network, _history, _gates, _memory and _save; other calls,
  * and all calls from other threads, get RENGA_ERROR_BUSY. It must return: neither a C++ exception nor longjmp may leave it. */
 typedef int32_t (*renga_progress_fn)(const renga_progress *progress, void *user_data);
 
@@ -409,6 +409,13 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_network(const renga_traine
 /* Per epoch: loss, accuracy, test accuracy, seconds, learning rate, as JSON under "epochs", with "train_seconds", "peak_bytes" and the
  * recipe. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_history(const renga_trainer *trainer, char **out_json);
+/* The gates of stochastic depth in the last step: {"steps","gates":[{"layer","survival":[…],"open":[[…],…]}]}, one list of "open" for the
+ * batch or one for each sample, with an entry for each gate of the layer (that of the channels with a shortcut first). */
+RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_gates(const renga_trainer *trainer, char **out_json);
+/* Takes these gates from the next step on instead of drawing them, for all samples: "layer=1,other=01", a digit for each gate of a layer,
+ * 1 = open; layers that are not named are drawn. NULL: all are drawn again, as if they had been all along. Not part of a checkpoint.
+ * Errors: RENGA_ERROR_NOT_FOUND (a layer without gates), RENGA_ERROR_INVALID_ARGUMENT (the digits), RENGA_ERROR_BUSY. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_force_gates(renga_trainer *trainer, const char *gates);
 /* Takes `runs` (1 … RENGA_MAX_RUNS) steps at rate 0 with a copy of the training, on the batch of the last step, and reports each kernel's least
  * time as renga_session_profile does ("operator" says which part of the layer's work: "backward weight", …; "" = the forward pass or a
  * step around the network). The trainer stays as it is. Errors: RENGA_ERROR_OUT_OF_MEMORY (the copy doubles the memory meanwhile). */

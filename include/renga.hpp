@@ -392,6 +392,9 @@ public:
     return Network(network);
   }
   std::string history() const { return detail::text(renga_trainer_history, get()); }
+  std::string gates() const { return detail::text(renga_trainer_gates, get()); }
+  /* nullptr: all gates are drawn again. */
+  void force_gates(const char *gates) { detail::check(renga_trainer_force_gates(get(), gates)); }
   std::string profile(int runs = 10) const { return detail::text(renga_trainer_profile, get(), static_cast<std::int32_t>(runs)); }
   renga_memory memory() const {
     renga_memory memory;

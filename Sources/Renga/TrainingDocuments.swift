@@ -35,4 +35,16 @@ extension Trainer {
         ]
         return document.description
     }
+
+    /// `{"steps","gates":[{"layer","survival":[…],"open":[[…],…]}]}`: of the last step, one list of `open` for a batch or for each sample.
+    public var gatesJSONText: String {
+        let gates = gates.map { gate -> JSON in
+            [
+                "layer": .text(gate.layer), "survival": .list(gate.survivals.map { .number($0) }),
+                "open": .list(gate.open.map { .list($0.map { .flag($0) }) }),
+            ]
+        }
+        let document: JSON = ["steps": .integer(steps), "gates": .list(gates)]
+        return document.description
+    }
 }

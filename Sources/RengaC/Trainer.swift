@@ -147,6 +147,22 @@ public func renga_trainer_history(
 }
 
 @c @implementation
+public func renga_trainer_gates(
+    _ trainer: OpaquePointer!, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+) -> renga_status {
+    textOut(out_json, "out_json") { () throws(RengaError) in
+        try reading(trainer) { (trainer) throws(RengaError) in trainer.gatesJSONText }
+    }
+}
+
+@c @implementation
+public func renga_trainer_force_gates(_ trainer: OpaquePointer!, _ gates: UnsafePointer<CChar>!) -> renga_status {
+    running(trainer) { (trainer) throws(RengaError) in
+        try trainer.forceGates(text: try optionalText(gates, "gates"))
+    }
+}
+
+@c @implementation
 public func renga_trainer_profile(
     _ trainer: OpaquePointer!, _ runs: Int32, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
 ) -> renga_status {

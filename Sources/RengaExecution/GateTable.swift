@@ -7,13 +7,13 @@ import CRengaKernels
 import RengaNetwork
 
 /// The gates of one layer in one draw.
-package struct GateRecord: Equatable, Sendable {
+public struct GateRecord: Equatable, Sendable {
     /// The layer.
-    package let layer: String
-    /// Survival probability of each gate: one, or upper and lower.
-    package let survivals: [Double]
+    public let layer: String
+    /// Survival probability of each gate: one, or that of the channels with a shortcut and that of the others.
+    public let survivals: [Double]
     /// Whether each gate was open: one entry for the batch, or one for each sample.
-    package let open: [[Bool]]
+    public let open: [[Bool]]
 }
 
 /// All gates of a plan. Cells are written by ``draw()`` only, before a run.

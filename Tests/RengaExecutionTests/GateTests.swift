@@ -14,7 +14,7 @@ final class GateTests: XCTestCase {
         }
         let bits = gates.reduce(0) { $0 + $1.1 }
         let all = 1 << bits
-        return (Array(stride(from: 0, to: all, by: max(1, all / 16))) + [all - 1]).map { pattern in
+        return (Array(stride(from: 0, to: all, by: max(1, all / 6))) + [all - 1]).map { pattern in
             var bit = 0
             var forced: [String: [Bool]] = [:]
             for (name, parts) in gates {

@@ -85,6 +85,9 @@ static void train(renga_network *network, const char *path) {
   MUST(renga_trainer_fit(resumed, set, part, path, NULL, NULL));
   MUST(renga_trainer_history(resumed, &text));
   drop(text);
+  MUST(renga_trainer_gates(resumed, &text));
+  drop(text);
+  MUST(renga_trainer_force_gates(resumed, NULL));
   MUST(renga_trainer_profile(resumed, 1, &text));
   drop(text);
   MUST(renga_trainer_network(resumed, &trained));

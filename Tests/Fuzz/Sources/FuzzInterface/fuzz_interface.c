@@ -303,6 +303,7 @@ static void training_calls(void) {
     char *words = (char *)1;
     keep_network(renga_trainer_network(trainer, &network), network);
     made_text(renga_trainer_history(trainer, &words), words);
+    made_text(renga_trainer_gates(trainer, &words), words);
     made_text(renga_trainer_profile(trainer, byte() % 4 ? 1 : -1, &words), words);
     return;
   }

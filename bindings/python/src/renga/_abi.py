@@ -199,6 +199,8 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "renga_trainer_step": (_i32, (_handle, _p(Source), c.c_void_p, _p(c.c_double), _p(_i64))),
     "renga_trainer_network": (_i32, (_handle, _out_handle)),
     "renga_trainer_history": (_i32, (_handle, _out_text)),
+    "renga_trainer_gates": (_i32, (_handle, _out_text)),
+    "renga_trainer_force_gates": (_i32, (_handle, _text)),
     "renga_trainer_profile": (_i32, (_handle, _i32, _out_text)),
     "renga_trainer_memory": (_i32, (_handle, _p(Memory))),
     "renga_trainer_save": (_i32, (_handle, _text)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -206,6 +206,23 @@ class Trainer(Handle):
         with self._in_use() as handle:
             return Memory._ask("renga_trainer_memory", handle)
 
+    @property
+    def gates(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """The gates of stochastic depth in the last step, by layer: `[1, gates]` for the batch or `[N, gates]`, True =
+        open, that of the channels with a shortcut first. Empty where the network has none.
+        """
+        with self._in_use() as handle:
+            found = call_json("renga_trainer_gates", handle)["gates"]
+        return {gate["layer"]: np.array(gate["open"], dtype=np.bool_) for gate in found}
+
+    def force_gates(self, gates: Mapping[str, bool | Sequence[bool]] | None) -> None:
+        """Takes these gates from the next step on instead of drawing them, by layer one bool or one for each gate of
+        the layer; layers that are not named are drawn. None: all are drawn again, as if they had been all along.
+        """
+        text = None if gates is None else ",".join(f"{layer}={_digits(open_)}" for layer, open_ in gates.items())
+        with self._in_use() as handle:
+            call("renga_trainer_force_gates", handle, None if text is None else encode(text, "gates"))
+
     def profile(self, runs: int = 10) -> dict[str, Any]:
         """Takes `runs` steps at rate 0 with a copy of the training, on the last step's batch, and reports each
         kernel's least time as `Session.profile` does; "operator" says which part of the layer's work. The trainer
@@ -218,6 +235,11 @@ class Trainer(Handle):
         """Saves everything that a resumed run needs, atomically."""
         with self._in_use() as handle:
             call("renga_trainer_save", handle, encode_path(path))
+
+
+def _digits(gates: bool | Sequence[bool]) -> str:
+    """A digit for each gate of a layer."""
+    return "".join(str(int(bool(gate))) for gate in np.atleast_1d(np.asarray(gates)))
 
 
 def _guarded(progress: ProgressCallback | None, interrupts: Interrupts) -> Callable[[Any, Any], int]:
