@@ -112,7 +112,9 @@ final class PrecisionTests: XCTestCase {
     func testResidualNetworksStayNearPyTorch() throws {
         for name in try GoldenFile.names(in: "networks") {
             let golden = try GoldenFile(name)
-            for isa in [RK_ISA_REFERENCE, RK_ISA_GENERIC, RK_ISA_AVX2, RK_ISA_AVX512] where rk_isa_supported(isa) != 0 {
+            for code in RK_ISA_REFERENCE.rawValue...RK_ISA_AMX.rawValue {
+                let isa = rk_isa(rawValue: code)
+                guard rk_isa_supported(isa) != 0 else { continue }
                 try checkAnswers(golden, isa, name)
                 try checkGradients(golden, isa, name)
             }
@@ -155,8 +157,8 @@ final class PrecisionTests: XCTestCase {
             let error = norm(zip(found, expected).map { $0 - $1 })
             (errors, squares) = (errors + error * error, squares + norm(expected) * norm(expected))
             let what = "gradient of \(slot.name) of \(name) (\(String(cString: rk_isa_name(isa))))"
-            XCTAssertLessThan(error, 0.5 * norm(expected), what)
+            if slot.role == .weight { XCTAssertLessThan(error, 0.4 * norm(expected), what) }
         }
-        XCTAssertLessThan((errors / squares).squareRoot(), 0.15, "all gradients of \(name)")
+        XCTAssertLessThan((errors / squares).squareRoot(), 0.25, "all gradients of \(name)")
     }
 }
