@@ -68,8 +68,8 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     runs = json.loads(options.out.read_text())["runs"] if options.out.exists() else []
     done = {(run["precision"], run["seed"], run["side"], run["epochs"]) for run in runs}
-    for precision in PRECISIONS:
-        for seed in options.seeds:
+    for seed in options.seeds:
+        for precision in PRECISIONS:
             if (precision, seed, options.side, options.epochs) in done:
                 continue
             runs.append(train(options, precision, seed))

@@ -112,7 +112,7 @@ final class PrecisionTests: XCTestCase {
     func testResidualNetworksStayNearPyTorch() throws {
         for name in try GoldenFile.names(in: "networks") {
             let golden = try GoldenFile(name)
-            for code in RK_ISA_REFERENCE.rawValue...RK_ISA_AMX.rawValue {
+            for code: UInt32 in 0..<8 {
                 let isa = rk_isa(rawValue: code)
                 guard rk_isa_supported(isa) != 0 else { continue }
                 try checkAnswers(golden, isa, name)

@@ -112,6 +112,9 @@ def test_bf16(command_line: CommandLine, npz: Path) -> None:
     assert answer(command_line, "run", "n", "--input", "x.npy", "--output", "y.npy", *bf16)["precision"] == "bf16"
     wanted = renga.Session(renga.Network.load(folder / "n"), precision="bf16").run(images)
     assert np.array_equal(np.load(folder / "y.npy"), wanted)
+    for end in ((), ("--train", "--batch", 8)):
+        half, whole = (answer(command_line, "info", "n", "--memory", *end, *how)["memory"] for how in (bf16, ()))
+        assert half["activations"] < 0.7 * whole["activations"]
     half, whole = (answer(command_line, "bench", "n", "--batch", 8, "--runs", 2, *end) for end in (bf16, ()))
     assert (half["precision"], whole["precision"]) == ("bf16", "f32") and half["peak_bytes"] < whole["peak_bytes"]
     step = answer(command_line, "bench", "n", "--train", "--batch", 8, "--runs", 2, *bf16)

@@ -141,7 +141,8 @@ def run_command(arguments: Sequence[str]) -> int:
     """Parses and runs; returns the exit status. Lets KeyboardInterrupt through."""
     try:
         options = make_parser().parse_args(arguments)
-        if options.precision not in (None, "f32") and options.action not in _COMPUTING:
+        plans = options.action in _COMPUTING or getattr(options, "memory", False)
+        if options.precision not in (None, "f32") and not plans:
             raise UsageError(f"{options.command} computes nothing in {options.precision}: leave --precision out")
         text, result = options.action(options)
         show(options, text, result)
