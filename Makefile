@@ -120,10 +120,15 @@ BENCH = cd Benchmarks/peers && RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=$(C
 
 bench: build $(BENCH_VENV)/.ready ## time Renga beside its peers (ROWS="…" BENCH_FLAGS="--missing --limit S"; see Benchmarks/peers)
 	@$(BENCH) bench.py $(BENCH_FLAGS) $(ROWS)
+	@$(if $(ROWS)$(BENCH_FLAGS),true,$(BENCH) roofline.py)
 	@$(MAKE) --no-print-directory bench-report
 
 growth: build $(BENCH_VENV)/.ready ## time and memory against batch, image size and depth (BENCH_FLAGS=)
 	@$(BENCH) growth.py $(BENCH_FLAGS)
+	@$(MAKE) --no-print-directory bench-report
+
+roofline: build $(BENCH_VENV)/.ready ## each step of Renga's plans beside the machine's peaks
+	@$(BENCH) roofline.py
 	@$(MAKE) --no-print-directory bench-report
 
 bench-report: $(BENCH_VENV)/.ready ## pictures and the README's tables from the stored results

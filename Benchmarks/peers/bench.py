@@ -1,8 +1,8 @@
 """Times Renga beside its peers, run by run in turn, and keeps the result of each row. See README.md in this folder.
 
 Usage: bench.py [--threads N] [--row-seconds S] [--limit S] [--missing] [--prepare] [--check] [ROW …]
---limit: no row begins after S seconds. --missing: only rows that have no result with this very library. --prepare: only make models and
-compile (slow, not timed). --check: exit 1 where a target is missed.
+--limit: no row begins after S seconds. --missing: only rows that have no result with this very library.
+--prepare: only make models and compile (slow, not timed). --check: exit 1 where a target is missed.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 import machine
 import models
-import numpy as np
 import tables
 from engines import FILES
 from rows import LARGEST_LIBRARY, ROWS, Row
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "bench.json"
-#: Largest difference of answers, by root mean square, from PyTorch's in f32 (training: of the first three losses, relative).
+#: Largest difference of answers from PyTorch's in f32, by root mean square (training: of the first three losses).
 TOLERANCE = {("infer", "f32"): 5e-3, ("infer", "bf16"): 0.1, ("train", "f32"): 2e-3, ("train", "bf16"): 0.05}
 
 
@@ -88,10 +89,8 @@ def compile_ahead(name: str, threads: int) -> None:
 def check_answers(row: Row, workers: list[Worker]) -> dict[str, float]:
     """Each engine's distance from the reference; an engine that answers something else must not be timed."""
     answers = {worker.engine: np.load(worker.facts["answers"]) for worker in workers}
-    if row.kind == "infer":
-        reference = np.load(models.path(row.network, f"b{row.batch}.npy"))
-    else:
-        reference = answers["torch"]
+    there = row.kind == "infer"
+    reference = np.load(models.path(row.network, f"b{row.batch}.npy")) if there else answers["torch"]
     kind = "infer" if row.kind == "infer" else "train"
     found = {}
     for engine, answer in answers.items():
@@ -119,7 +118,7 @@ def start(name: str, threads: int) -> tuple[list[Worker], dict[str, str]]:
 
 
 def time_row(name: str, threads: int, seconds: float) -> dict:
-    """Warm-up, then rounds in which every engine runs once, each time after a pause in which the last one's threads fall asleep."""
+    """Warm-up, then rounds: every engine runs once, after a pause in which the last one's threads fall asleep."""
     row = ROWS[name]
     workers, missing = start(name, threads)
     try:
@@ -197,7 +196,8 @@ def library_row() -> dict:
     target = {"best": "bound", "asked": 1.0, "median": most / megabytes, "min": most / megabytes}
     target["met"] = megabytes < most
     row = ROWS["size"]
-    return {"title": row.title, "kind": "size", "unit": "MB", "runs": 1, "engines": {"renga": figures}, "targets": [target]}
+    engines = {"renga": figures}
+    return {"title": row.title, "kind": "size", "unit": "MB", "runs": 1, "engines": engines, "targets": [target]}
 
 
 def run_row(name: str, threads: int, seconds: float) -> dict:
@@ -224,14 +224,14 @@ def main() -> int:
         parser.error(f"unknown row {unknown[0]}; known: {', '.join(ROWS)}")
     models.FOLDER.mkdir(parents=True, exist_ok=True)
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    library, begin, missed = machine.library_version(), time.monotonic(), False
+    begin, missed = time.monotonic(), False
     print(f"{machine.cpu_name()}, {options.threads} threads, {machine.today()}")
     for name in options.rows:
         if options.prepare:
             prepare(name)
             compile_ahead(name, options.threads)
             continue
-        if options.missing and kept.get(name, {}).get("library") == library:
+        if options.missing and kept.get(name, {}).get("library") == machine.library_version():
             continue
         if time.monotonic() - begin > options.limit:
             print(f"{name}: not run, {options.limit:g} s are over")
@@ -241,7 +241,7 @@ def main() -> int:
         except NotStarted as problem:
             print(f"{name}: skipped, {problem}")
             continue
-        result |= {"date": machine.today(), "machine": machine.cpu_name(), "threads": options.threads, "library": library}
+        result |= machine.facts(options.threads)
         missed |= any(not target["met"] for target in result["targets"])
         kept[name] = result
         ordered = {row: kept[row] for row in ROWS if row in kept}

@@ -1,6 +1,7 @@
-"""How each engine does a row's work at its best settings: name -> a function that loads and returns the work to repeat.
+"""How each engine does a row's work at its best settings: a function each that loads and returns the work to repeat.
 
-The work returns the answers (inference, [N,classes]) or the loss (training). Not here: weights and files (models.py), timing.
+The work returns the answers (inference, [N,classes]) or the loss (training). Not here: weights and files (models.py),
+timing (worker.py).
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import models
 import numpy as np
+
+import models
 from rows import Row
 
 Work = Callable[[], Any]
@@ -95,7 +97,7 @@ def ncnn(row: Row, threads: int) -> Work:
     net.opt.num_threads = threads
     net.load_param(str(models.path(row.network, f"b{row.batch}.param")))
     net.load_model(str(models.path(row.network, f"b{row.batch}.bin")))
-    x = ncnn.Mat(_nchw(row)[0])
+    x = ncnn.Mat(_nchw(row)[0]).clone()  # a Mat of an array does not keep the array
 
     def infer() -> np.ndarray:
         with net.create_extractor() as extractor:
@@ -115,9 +117,8 @@ def mnn(row: Row, threads: int) -> Work:
     given = MNN.Tensor(x.shape, MNN.Halide_Type_Float, x, MNN.Tensor_DimensionType_Caffe)
     target.copyFrom(given)
     net.runSession(session)
-    found = MNN.Tensor(
-        result.getShape(), MNN.Halide_Type_Float, np.zeros(result.getShape(), np.float32), MNN.Tensor_DimensionType_Caffe
-    )
+    zeros = np.zeros(result.getShape(), np.float32)
+    found = MNN.Tensor(zeros.shape, MNN.Halide_Type_Float, zeros, MNN.Tensor_DimensionType_Caffe)
 
     def infer() -> np.ndarray:
         target.copyFrom(given)

@@ -1,6 +1,7 @@
-"""How time and memory grow: per image against batch, image size and depth, Renga beside ONNX Runtime, run by run in turn.
+"""How time and memory grow with batch, image size and depth: Renga beside ONNX Runtime, run by run in turn.
 
-Usage: growth.py [--threads N] [--seconds S] [--missing] [batch|size|depth …]. Each point is written to results/growth.json when done.
+Usage: growth.py [--threads N] [--seconds S] [--missing] [--prepare] [batch|size|depth …]
+Each point is written to results/growth.json when it is done.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ENGINES = ("renga", "onnxruntime")
 
 
 def work(engine: str, network: str, batch: int, size: int, threads: int):
-    """The engine's run on a batch of images of a size, and the bytes that it says its plan holds (0: it does not say)."""
+    """The engine's run on a batch of images of a size, and the bytes that its plan holds (0: it does not say)."""
     images = models.images(network, batch, size)
     if engine == "renga":
         import renga
@@ -117,8 +118,7 @@ def main() -> None:
             if axis == "batch":
                 result["train_bytes"] = train_bytes(network, batch, options.threads)
             depth = int(network.removeprefix("resnet"))
-            result |= {"axis": axis, "batch": batch, "size": size, "depth": depth, "library": library}
-            result |= {"date": machine.today(), "machine": machine.cpu_name(), "threads": options.threads}
+            result |= {"axis": axis, "batch": batch, "size": size, "depth": depth, **machine.facts(options.threads)}
             kept[key] = result
             order = [f"{a} {p[0]} b{p[1]} {p[2]}" for a, points in AXES.items() for p in points]
             RESULTS.write_text(json.dumps({name: kept[name] for name in order if name in kept}, indent=1) + "\n")

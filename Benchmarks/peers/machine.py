@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
-import shutil
 import subprocess
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-
-import models
-
-_SOURCE = Path(__file__).parents[1] / "kernels" / "peaks.c"
 
 
 def cpu_name() -> str:
@@ -49,15 +43,17 @@ def stripped_size() -> int:
 
 def peaks(threads: int) -> dict[str, list[float]]:
     """Measured now: GFLOP/s in f32 and bf16, GB/s read and written, each with one thread and with all."""
-    program = models.FOLDER / "peaks"
-    if not program.exists() or program.stat().st_mtime < _SOURCE.stat().st_mtime:
-        compiler = shutil.which("clang") or "cc"
-        models.FOLDER.mkdir(parents=True, exist_ok=True)
-        subprocess.run([compiler, "-O2", "-std=gnu11", "-pthread", str(_SOURCE), "-o", str(program)], check=True)
-    found = json.loads(subprocess.run([program, str(threads)], check=True, stdout=subprocess.PIPE).stdout)
-    return {key: value for key, value in found.items() if key != "threads"}
+    import renga
+
+    one, every = renga.machine_peaks(1), renga.machine_peaks(threads)
+    return {key: [one[key], every[key]] for key in one if key != "threads"}
 
 
 def best(one: dict[str, list[float]], two: dict[str, list[float]]) -> dict[str, list[float]]:
     """The higher figures of two measurements."""
     return {key: [max(pair) for pair in zip(one[key], two[key], strict=True)] for key in one}
+
+
+def facts(threads: int) -> dict[str, str | int]:
+    """What every result says of where it comes from."""
+    return {"date": today(), "machine": cpu_name(), "threads": threads, "library": library_version()}

@@ -1,9 +1,8 @@
-"""Draws the stored results: how many times faster each row is. Usage: pictures.py RESULTS.json OUT.svg."""
+"""Draws results/NAME.json as results/NAME.svg: the bench's rows, the growth, the rooflines. Usage: pictures.py"""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import matplotlib
@@ -11,8 +10,10 @@ import matplotlib
 matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "renga"
 import matplotlib.pyplot as plt  # noqa: E402
+
 from tables import NAMES, limit  # noqa: E402
 
+RESULTS = Path(__file__).parents[1] / "results"
 _COLOURS = {
     "torch": "#c8553d", "torch_compile": "#e09f7d", "onnxruntime": "#6c757d", "openvino": "#2a6f97", "ncnn": "#74a57f",
     "mnn": "#b5a642",
@@ -20,7 +21,7 @@ _COLOURS = {
 
 
 def draw(results: dict, out: Path) -> None:
-    """One bar a peer and row: the peer's median over Renga's; whiskers to the ratio of minima; ticks where the target stands."""
+    """A bar a peer and row: the peer's median over Renga's; a line to the ratio of minima; a mark at the target."""
     rows = [result for result in results.values() if result["kind"] != "size"]
     bars = sum(len(result["engines"]) - 1 for result in rows)
     figure, axes = plt.subplots(figsize=(10, 0.34 * bars + 0.5 * len(rows) + 1.2))
@@ -59,5 +60,87 @@ def draw(results: dict, out: Path) -> None:
     plt.close(figure)
 
 
+def draw_growth(results: dict, out: Path) -> None:
+    """Time of an image against batch, image size and depth, and the plan's memory against batch; logarithmic axes."""
+    figure, panels = plt.subplots(1, 4, figsize=(15, 3.8))
+    units = {"batch": "images in a batch", "size": "rows and columns of an image", "depth": "layers"}
+    for panel, (axis, label) in zip(panels, units.items(), strict=False):
+        points = [result for result in results.values() if result["axis"] == axis]
+        x = [point[axis] for point in points]
+        for engine, colour in (("renga", "#a23b2a"), ("onnxruntime", _COLOURS["onnxruntime"])):
+            y = [point["engines"][engine]["median"] / point["batch"] for point in points]
+            panel.plot(x, y, "o-", color=colour, markersize=3, label=NAMES[engine])
+        if axis != "batch" and points:
+            share = [(value / x[-1]) ** (2 if axis == "size" else 1) for value in x]
+            last = points[-1]["engines"]["renga"]["median"] / points[-1]["batch"]
+            panel.plot(x, [last * part for part in share], ":", color="#999", label="in proportion")
+        _logarithmic(panel, x, label, "ms an image (medians)")
+    points = [result for result in results.values() if result["axis"] == "batch"]
+    x = [point["batch"] for point in points]
+    for key, label, style in (("plan_bytes", "inference", "o-"), ("train_bytes", "training", "s-")):
+        panels[3].plot(x, [point[key] / 2**20 for point in points], style, markersize=3, label=label, color="#a23b2a")
+    _logarithmic(panels[3], x, "images in a batch", "MiB that Renga's plan holds")
+    figure.tight_layout()
+    figure.savefig(out, metadata={"Date": None})
+    plt.close(figure)
+
+
+def _logarithmic(panel, x: list, x_label: str, y_label: str) -> None:
+    panel.set_xscale("log", base=2)
+    panel.set_yscale("log")
+    panel.set_xticks(x, [str(value) for value in x], fontsize=7)
+    panel.minorticks_off()
+    panel.set_xlabel(x_label)
+    panel.set_ylabel(y_label)
+    panel.legend(fontsize=8)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def draw_rooflines(results: dict, out: Path) -> None:
+    """GFLOP/s against operations a byte of every step with multiply-adds; area = share of the plan's time."""
+    columns = 3
+    figure, panels = plt.subplots(-(-len(results) // columns), columns, figsize=(15, 4.2 * -(-len(results) // columns)))
+    for panel, (name, result) in zip(panels.flat, results.items(), strict=False):
+        peaks, steps = result["peaks"], result["steps"]
+        total = sum(step["ms"] for step in steps)
+        top = peaks["bf16_gflops" if result["precision"] == "bf16" and peaks["bf16_gflops"] else "f32_gflops"]
+        rate = max(peaks["read_gbytes_per_s"], peaks["write_gbytes_per_s"])
+        intensity = [1.1**i for i in range(75)]
+        panel.plot(intensity, [min(top, rate * value) for value in intensity], color="#222", linewidth=1)
+        algorithms = sorted({step["algorithm"] for step in steps if step["macs"]})
+        for number, algorithm in enumerate(algorithms):
+            some = [step for step in steps if step["macs"] and step["algorithm"] == algorithm]
+            panel.scatter(
+                [2 * step["macs"] / step["bytes"] for step in some],
+                [step["gflops"] for step in some],
+                [max(4, 1500 * step["ms"] / total) for step in some],
+                color=f"C{number}", alpha=0.55, label=algorithm or "one way", linewidth=0,
+            )  # fmt: skip
+        rest = sum(step["ms"] for step in steps if not step["macs"]) / total
+        limit = sum(step["limit_ms"] for step in steps)
+        panel.set_title(
+            f"{name}: {total:.0f} ms, limit {limit:.0f} ms\n{rest:.0%} of the time without multiply-adds", fontsize=8
+        )
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        panel.set_xlabel("operations a byte")
+        panel.set_ylabel("GFLOP/s (direct method's)")
+        panel.legend(fontsize=7, markerscale=0.4, loc="lower right")
+        panel.spines[["top", "right"]].set_visible(False)
+    for panel in list(panels.flat)[len(results) :]:
+        panel.set_visible(False)
+    figure.tight_layout()
+    figure.savefig(out, metadata={"Date": None})
+    plt.close(figure)
+
+
+def main() -> None:
+    drawings = {"bench": draw, "growth": draw_growth, "roofline": draw_rooflines}
+    for name, drawing in drawings.items():
+        file = RESULTS / f"{name}.json"
+        if file.exists():
+            drawing(json.loads(file.read_text()), file.with_suffix(".svg"))
+
+
 if __name__ == "__main__":
-    draw(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))
+    main()

@@ -26,7 +26,7 @@ NETS: dict[str, Net] = {
 
 @dataclass(frozen=True)
 class Target:
-    """The faster of `peers` must take at least `ratio` times Renga's time (for memory: hold that many times its bytes)."""
+    """The faster of `peers` must take at least `ratio` times Renga's time (memory: hold that many times its bytes)."""
 
     peers: tuple[str, ...]
     ratio: float

@@ -64,7 +64,8 @@ def markdown(results: dict) -> str:
 
 def growth_markdown(results: dict) -> str:
     """The growth's ends and best points, an axis a line."""
-    lines = ["| grows | from … to | Renga, ms an image at both ends (least) | ONNX Runtime | plan's memory |", "|---|---|---|---|---|"]
+    lines = ["| grows | from … to | Renga, ms an image at both ends (least) | ONNX Runtime | plan's memory |"]
+    lines.append("|---|---|---|---|---|")
     for axis in ("batch", "size", "depth"):
         points = [result for result in results.values() if result["axis"] == axis]
         if not points:

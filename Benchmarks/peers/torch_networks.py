@@ -1,4 +1,4 @@
-"""The compared networks in PyTorch, written from the papers (Simonyan 2014, He 2015, Han 2016), independently of Renga's architectures."""
+"""The compared networks in PyTorch, written from the papers (Simonyan 2014, He 2015, Han 2016), not from Renga's."""
 
 from __future__ import annotations
 
@@ -78,8 +78,9 @@ def resnet50() -> nn.Module:
             c_in = 4 * width
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1000))
 
+
 class Pyramid(nn.Module):
-    """Han et al. 2016: BN, conv, BN, ReLU, conv, BN; the shortcut is averaged over 2x2 where the stride is 2, new channels zero."""
+    """Han et al. 2016: BN, conv, BN, ReLU, conv, BN; shortcut averaged over 2x2 at stride 2, new channels zero."""
 
     def __init__(self, c_in: int, c_out: int, stride: int) -> None:
         super().__init__()
@@ -124,7 +125,7 @@ def vgg16() -> nn.Module:
 
 
 def make(name: str) -> nn.Module:
-    """A network by its name in rows.py (or "resnetD", CIFAR's of depth D), with He's initial weights from a fixed seed."""
+    """A network by its name in rows.py ("resnetD": CIFAR's of depth D), with He's initial weights from a fixed seed."""
     torch.manual_seed(0)
     special = {"resnet50": resnet50, "vgg16": vgg16, "pyramidnet110": lambda: pyramidnet(110, 48)}
     network = special[name]() if name in special else cifar_resnet(int(name.removeprefix("resnet")))

@@ -1,8 +1,8 @@
 """One engine, one row, one process. Usage: worker.py ENGINE ROW THREADS.
 
-Loads, runs once, prints `ready {json}` with the memory it took and the file of its answers; then waits on its standard input and for
-each line runs once and prints milliseconds. `end` prints the peak bytes. For a row of kind "first": times load and first run, prints
-`ready`, and ends. Not here: what an engine does (engines.py), who asks when (bench.py).
+Loads, runs once, prints `ready {json}` with the memory it took and the file of its answers; then waits on its standard
+input and for each line runs once and prints milliseconds, until `end`. Rows of kind "first" and "memory" end after
+`ready`, which has their figure. Not here: what an engine does (engines.py), who asks when (bench.py).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-import models
 import numpy as np
+
+import models
 from engines import ENGINES, MODULES
 from rows import ROWS
 
@@ -50,7 +51,6 @@ def main() -> None:
         return
     for line in sys.stdin:
         if line.strip() == "end":
-            print(_peak(), flush=True)
             return
         begin = time.perf_counter()
         work()
