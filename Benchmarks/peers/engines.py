@@ -97,7 +97,8 @@ def ncnn(row: Row, threads: int) -> Work:
     net.opt.num_threads = threads
     net.load_param(str(models.path(row.network, f"b{row.batch}.param")))
     net.load_model(str(models.path(row.network, f"b{row.batch}.bin")))
-    x = ncnn.Mat(_nchw(row)[0]).clone()  # a Mat of an array does not keep the array
+    images = _nchw(row)
+    x = ncnn.Mat(images[0]).clone()  # from an array that lives: a Mat does not keep what it was made of
 
     def infer() -> np.ndarray:
         with net.create_extractor() as extractor:

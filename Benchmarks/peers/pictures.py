@@ -1,4 +1,4 @@
-"""Draws results/NAME.json as results/NAME.svg: the bench's rows, the growth, the rooflines. Usage: pictures.py"""
+"""Draws results/NAME.json as results/NAME.png: the bench's rows, the growth, the rooflines. Usage: pictures.py"""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import matplotlib
 
-matplotlib.use("svg")
-matplotlib.rcParams["svg.hashsalt"] = "renga"
+matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 from tables import NAMES, limit  # noqa: E402
@@ -56,7 +55,7 @@ def draw(results: dict, out: Path) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     figure.tight_layout()
-    figure.savefig(out, metadata={"Date": None})
+    figure.savefig(out, dpi=110)
     plt.close(figure)
 
 
@@ -81,7 +80,7 @@ def draw_growth(results: dict, out: Path) -> None:
         panels[3].plot(x, [point[key] / 2**20 for point in points], style, markersize=3, label=label, color="#a23b2a")
     _logarithmic(panels[3], x, "images in a batch", "MiB that Renga's plan holds")
     figure.tight_layout()
-    figure.savefig(out, metadata={"Date": None})
+    figure.savefig(out, dpi=110)
     plt.close(figure)
 
 
@@ -130,7 +129,7 @@ def draw_rooflines(results: dict, out: Path) -> None:
     for panel in list(panels.flat)[len(results) :]:
         panel.set_visible(False)
     figure.tight_layout()
-    figure.savefig(out, metadata={"Date": None})
+    figure.savefig(out, dpi=110)
     plt.close(figure)
 
 
@@ -139,7 +138,7 @@ def main() -> None:
     for name, drawing in drawings.items():
         file = RESULTS / f"{name}.json"
         if file.exists():
-            drawing(json.loads(file.read_text()), file.with_suffix(".svg"))
+            drawing(json.loads(file.read_text()), file.with_suffix(".png"))
 
 
 if __name__ == "__main__":

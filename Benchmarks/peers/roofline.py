@@ -58,9 +58,8 @@ def main() -> None:
         kept[name] = {**result, "precision": PLANS[name][3], **machine.facts(options.threads)}
         RESULTS.write_text(lines({key: kept[key] for key in PLANS if key in kept}))
         total, limit = (sum(step[key] for step in result["steps"]) for key in ("ms", "limit_ms"))
-        print(
-            f"{name}: {total:.1f} ms in {len(result['steps'])} steps; the peaks allow {limit:.1f} ms, {limit / total:.0%}"
-        )
+        part, steps = limit / total, len(result["steps"])
+        print(f"{name}: {total:.1f} ms in {steps} steps; the peaks allow {limit:.1f} ms, {part:.0%}")
         for step in sorted(result["steps"], key=lambda step: step["ms"] - step["limit_ms"], reverse=True)[:3]:
             work = ", ".join(filter(None, (step["operator"], step["algorithm"])))
             print(f"  most above its limit: {step['name']} ({work}) {step['ms']:.2f} ms, limit {step['limit_ms']:.2f}")
