@@ -10,8 +10,12 @@ let kernelFlags: [CSetting] = [
     ])
 ]
 
-/// The engine decides and the kernels compute: its Swift is compiled for size, which keeps the library under its bound.
-let engineFlags: [SwiftSetting] = [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+/// The engine decides and the kernels compute: its Swift is compiled for size, which keeps the library under its bound. One call of
+/// Swift's string processing (`text.contains("abc")`) would link 1.4 MB of regular expressions: without the module it does not compile.
+let engineFlags: [SwiftSetting] = [
+    .unsafeFlags(["-Xfrontend", "-disable-implicit-string-processing-module-import"]),
+    .unsafeFlags(["-Osize"], .when(configuration: .release)),
+]
 
 /// The Swift runtime goes into `librenga.so` in release builds only: test bundles need the dynamic one. Functions with the same
 /// instructions are kept once (--icf), which takes 2 % off the library. LLD, which comes with the toolchain: gold lists hidden Swift

@@ -143,10 +143,12 @@ extension NetworkDrawing {
         }
         var look = "label=\"\(words.joined(separator: "\\n"))\""
         if first.op == Add.name || first.op == Mean.name || first.op == Concat.name { look += ", shape=ellipse" }
-        if first.op.contains("gate") { look += ", shape=diamond, style=filled, fillcolor=\"#f9c9c9\", margin=0" }
+        if first.op == StochasticGate.name { look += ", shape=diamond, style=filled, fillcolor=\"#f9c9c9\", margin=0" }
         if let lane = lane(of: box), lane > 0 {
             look += ", group=\"stream\(lane)\""
-            if !first.op.contains("gate") { look += ", fillcolor=\"\(Self.lanes[(lane - 1) % Self.lanes.count])\"" }
+            if first.op != StochasticGate.name {
+                look += ", fillcolor=\"\(Self.lanes[(lane - 1) % Self.lanes.count])\""
+            }
         }
         return "\"\(box.id)\" [\(look), tooltip=\"\(box.layers.map(\.name).joined(separator: ", "))\"];\n"
     }
