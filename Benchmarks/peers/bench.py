@@ -16,10 +16,9 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 import machine
 import models
+import numpy as np
 import tables
 from engines import FILES
 from rows import LARGEST_LIBRARY, ROWS, Row

@@ -11,9 +11,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 import models
+import numpy as np
 from rows import Row
 
 Work = Callable[[], Any]

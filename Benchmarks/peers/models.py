@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
 from rows import NETS
 
 HERE = Path(__file__).parent
@@ -48,7 +47,6 @@ def path(name: str, file: str) -> Path:
 def torch_network(name: str):
     """The network in PyTorch with its weights: drawn once, with the statistics of one random batch, then read back."""
     import torch
-
     import torch_networks
 
     network = torch_networks.make(name)

@@ -1,16 +1,16 @@
-"""Draws results/NAME.json as results/NAME.png: the bench's rows, the growth, the rooflines. Usage: pictures.py"""
+"""Draws results/NAME.json (and the channels' CSV) as results/NAME.png. Usage: pictures.py"""
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("agg")
-import matplotlib.pyplot as plt  # noqa: E402
-
-from tables import NAMES, limit  # noqa: E402
+import matplotlib.pyplot as plt
+from tables import NAMES, limit
 
 RESULTS = Path(__file__).parents[1] / "results"
 _COLOURS = {
@@ -133,12 +133,36 @@ def draw_rooflines(results: dict, out: Path) -> None:
     plt.close(figure)
 
 
+def draw_channels(results: list[dict], out: Path) -> None:
+    """Picoseconds a multiply-accumulate of a convolution's three passes against its number of channels."""
+    figure, panel = plt.subplots(figsize=(9, 3.6))
+    for number, kind in enumerate(dict.fromkeys(result["pass"] for result in results)):
+        some = [result for result in results if result["pass"] == kind]
+        x = [int(result["channels"]) for result in some]
+        y = [float(result["ps_per_multiply_add"]) for result in some]
+        panel.plot(x, y, "o-", color=f"C{number}", markersize=3, linewidth=1, label=kind)
+    panel.set_xlabel("channels in and out")
+    panel.set_ylabel("ps a multiply-accumulate")
+    panel.set_xticks(range(16, 68, 4))
+    panel.set_ylim(bottom=0)
+    panel.grid(axis="x", color="#ddd", linewidth=0.6)
+    panel.legend(fontsize=8)
+    panel.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(out, dpi=110)
+    plt.close(figure)
+
+
 def main() -> None:
     drawings = {"bench": draw, "growth": draw_growth, "roofline": draw_rooflines}
     for name, drawing in drawings.items():
         file = RESULTS / f"{name}.json"
         if file.exists():
             drawing(json.loads(file.read_text()), file.with_suffix(".png"))
+    channels = RESULTS / "convolution_channels.csv"
+    if channels.exists():
+        with channels.open() as file:
+            draw_channels(list(csv.DictReader(file)), channels.with_suffix(".png"))
 
 
 if __name__ == "__main__":

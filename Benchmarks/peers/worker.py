@@ -14,9 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 import models
+import numpy as np
 from engines import ENGINES, MODULES
 from rows import ROWS
 
