@@ -102,8 +102,8 @@ RENGA_API int32_t renga_version_number(void);
  * Errors: RENGA_ERROR_UNSUPPORTED, the sentence says which side is older; RENGA_ERROR_INVALID_ARGUMENT for a number that is no version. */
 RENGA_API renga_status renga_version_check(int32_t header_version_number);
 /* What runs here, as JSON: {"version","isa" (in use),"threads" (default),"build":{"compiler","mode","platform"}}. Free by renga_text_free.
- * isa: "avx512", "avx2", "generic" (portable C) or "reference" (plain loops, slow). The best that the processor has; the environment's
- * RENGA_ISA, read at the first use, forces a lower one. */
+ * isa: "amx" and "avx512_bf16" (AVX-512 with products of bf16), "avx512", "avx2", "generic" (portable C) or "reference" (plain loops,
+ * slow). The best that the processor has; the environment's RENGA_ISA, read at the first use, forces a lower one. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_runtime_info(char **out_json);
 /* What this machine can do at most, measured now in about half a second: {"threads","f32_gflops","bf16_gflops" (multiply-adds, two
  * operations each; 0 where the processor has no tiles for bf16),"read_gbytes_per_s","write_gbytes_per_s" (memory beyond a core's caches)}.

@@ -1,5 +1,6 @@
 /* convolution.c: the public entry points: which algorithm runs a pass over a shape, and the call into it.
  * Not here: any arithmetic on data: each algorithm has files of its own. */
+#include "convolution_half.h"
 #include "winograd_internal.h"
 
 /* One row of the ordered list: how an algorithm plans, packs and runs. Entries that it lacks are NULL. */
@@ -11,9 +12,9 @@ typedef struct algorithm_entry {
   /* Fills sizes and blocks of a plan whose other fields stand; 0, or -1 where the algorithm does not apply or a size overflows. */
   int (*plan)(rk_conv_plan *plan);
   void (*pack)(const rk_conv_pack_args *args, const rk_team *team);
-  void (*forward)(const rk_conv_forward_args *args, const rk_team *team);
-  void (*backward_data)(const rk_conv_backward_data_args *args, const rk_team *team);
-  void (*backward_weight)(const rk_conv_backward_weight_args *args, const rk_team *team);
+  rk_conv_forward_fn forward;
+  rk_conv_backward_data_fn backward_data;
+  rk_conv_backward_weight_fn backward_weight;
 } algorithm_entry;
 
 static int reference_plan(rk_conv_plan *plan) {
@@ -31,6 +32,7 @@ static int winograd_plan(rk_conv_plan *plan) {
 
 /* In order of preference; a shape gets the first entry that prefers and accepts it. */
 static const algorithm_entry ordered_list[] = {
+    {RK_CONV_BF16, "bf16", rk_half_prefers, rk_half_plan, rk_half_pack, rk_half_forward, rk_half_backward_data, NULL},
     {RK_CONV_WINOGRAD_F4, "winograd-f4", winograd_prefers, winograd_plan, rk_winograd_pack, rk_winograd_forward, rk_winograd_backward_data,
      rk_winograd_backward_weight},
     {RK_CONV_WINOGRAD_F2, "winograd-f2", winograd_prefers, winograd_plan, rk_winograd_pack, rk_winograd_forward, rk_winograd_backward_data,
@@ -52,7 +54,7 @@ static const algorithm_entry *entry_of(rk_conv_algorithm algorithm) {
 
 const rk_conv_kernels *rk_conv_kernels_of(rk_isa isa) {
 #if defined(__x86_64__)
-  if (isa == RK_ISA_AVX512) return &rk_conv_kernels_avx512;
+  if (isa >= RK_ISA_AVX512) return &rk_conv_kernels_avx512;
   if (isa == RK_ISA_AVX2) return &rk_conv_kernels_avx2;
 #endif
   (void)isa;
@@ -86,14 +88,15 @@ static int shape_is_sound(const rk_conv_shape *shape) {
   return rk_conv_addressable(src, 4) && rk_conv_addressable(dst, 4) && rk_conv_addressable(weight, 4);
 }
 
-/* An algorithm that was not written for bf16 refuses it. */
+/* An algorithm that was not written for bf16 takes widened maps. */
 static int plan_entry(const algorithm_entry *entry, rk_conv_plan *plan) {
-  return plan->type == RK_F32 || entry->algorithm == RK_CONV_REFERENCE ? entry->plan(plan) : -1;
+  if (plan->type == RK_F32 || entry->algorithm == RK_CONV_REFERENCE || entry->algorithm == RK_CONV_BF16) return entry->plan(plan);
+  return plan->type == RK_BF16 ? rk_conv_widened_plan(plan, entry->plan) : -1;
 }
 
 int rk_conv_plan_init(rk_conv_plan *plan, const rk_conv_shape *shape, rk_conv_pass pass, rk_type type, rk_conv_algorithm algorithm,
                       rk_isa isa, int32_t threads) {
-  if (!shape_is_sound(shape) || threads < 1 || threads > RK_MAX_THREADS || !rk_isa_supported(isa)) return -1;
+  if (!shape_is_sound(shape) || (type != RK_F32 && type != RK_BF16) || threads < 1 || threads > RK_MAX_THREADS || !rk_isa_supported(isa)) return -1;
   for (size_t i = 0; i < ENTRIES; i++) {
     const algorithm_entry *entry = &ordered_list[i];
     if (algorithm != RK_CONV_AUTO && entry->algorithm != algorithm) continue;
@@ -117,15 +120,21 @@ void rk_conv_pack(const void *raw, const rk_team *team) {
 
 void rk_conv_forward(const void *raw, const rk_team *team) {
   const rk_conv_forward_args *args = raw;
-  entry_of(args->plan->algorithm)->forward(args, team);
+  const rk_conv_forward_fn forward = entry_of(args->plan->algorithm)->forward;
+  if (args->plan->images > 0) rk_conv_widened_forward(args, forward, team);
+  else forward(args, team);
 }
 
 void rk_conv_backward_data(const void *raw, const rk_team *team) {
   const rk_conv_backward_data_args *args = raw;
-  entry_of(args->plan->algorithm)->backward_data(args, team);
+  const rk_conv_backward_data_fn backward = entry_of(args->plan->algorithm)->backward_data;
+  if (args->plan->images > 0) rk_conv_widened_backward_data(args, backward, team);
+  else backward(args, team);
 }
 
 void rk_conv_backward_weight(const void *raw, const rk_team *team) {
   const rk_conv_backward_weight_args *args = raw;
-  entry_of(args->plan->algorithm)->backward_weight(args, team);
+  const rk_conv_backward_weight_fn backward = entry_of(args->plan->algorithm)->backward_weight;
+  if (args->plan->images > 0) rk_conv_widened_backward_weight(args, backward, team);
+  else backward(args, team);
 }

@@ -123,6 +123,16 @@ void rk_conv_correlation(const rk_conv_plan *plan, int64_t phase, rk_correlation
 /* Whether results should bypass the caches: they are more than stays there until their next use, and all vectors are aligned. */
 int rk_conv_streams(const rk_correlation *correlation, const rk_conv_kernels *kernels, const float *dst, const float *add);
 
+/* ---- bf16 maps by an f32 algorithm, whose own functions are given (convolution_widened.c) ---- */
+
+typedef void (*rk_conv_forward_fn)(const rk_conv_forward_args *args, const rk_team *team);
+typedef void (*rk_conv_backward_data_fn)(const rk_conv_backward_data_args *args, const rk_team *team);
+typedef void (*rk_conv_backward_weight_fn)(const rk_conv_backward_weight_args *args, const rk_team *team);
+int rk_conv_widened_plan(rk_conv_plan *plan, int (*plan_f32)(rk_conv_plan *plan));
+void rk_conv_widened_forward(const rk_conv_forward_args *args, rk_conv_forward_fn forward, const rk_team *team);
+void rk_conv_widened_backward_data(const rk_conv_backward_data_args *args, rk_conv_backward_data_fn backward, const rk_team *team);
+void rk_conv_widened_backward_weight(const rk_conv_backward_weight_args *args, rk_conv_backward_weight_fn backward, const rk_team *team);
+
 /* ---- Algorithms ---- */
 
 void rk_conv_reference_forward(const rk_conv_forward_args *args, const rk_team *team);

@@ -3,8 +3,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-static const char *const names[] = {"reference", "generic", "avx2", "avx512"};
+static const char *const names[] = {"reference", "generic", "avx2", "avx512", "avx512_bf16", "amx"};
 enum { ISA_COUNT = sizeof names / sizeof names[0] };
 
 const char *rk_isa_name(rk_isa isa) { return (unsigned)isa < ISA_COUNT ? names[isa] : "unknown"; }
@@ -19,6 +21,22 @@ const char *rk_isa_name(rk_isa isa) { return (unsigned)isa < ISA_COUNT ? names[i
 
 const char *rk_compiler(void) { return __VERSION__ ", " OPTIMIZED ", OpenMP " TEXT(_OPENMP); }
 
+#if defined(__x86_64__) && defined(__linux__)
+/* Linux hands the 8 KB of tile registers only to a process that asks; the grant holds for all its threads and its children. */
+static int amx_permitted(void) {
+  enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+  static _Atomic int known; /* 0 = not asked yet, 1 = refused, 2 = granted */
+  int answer = atomic_load_explicit(&known, memory_order_relaxed);
+  if (answer == 0) {
+    answer = syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 ? 2 : 1;
+    atomic_store_explicit(&known, answer, memory_order_relaxed);
+  }
+  return answer == 2;
+}
+#else
+static int amx_permitted(void) { return 0; }
+#endif
+
 int rk_isa_supported(rk_isa isa) {
   switch (isa) {
   case RK_ISA_REFERENCE:
@@ -31,6 +49,11 @@ int rk_isa_supported(rk_isa isa) {
   case RK_ISA_AVX512:
     return rk_isa_supported(RK_ISA_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  case RK_ISA_AVX512_BF16:
+    return rk_isa_supported(RK_ISA_AVX512) && __builtin_cpu_supports("avx512bf16");
+  case RK_ISA_AMX:
+    return rk_isa_supported(RK_ISA_AVX512_BF16) && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
+           amx_permitted();
 #endif
   default:
     return 0;

@@ -14,7 +14,7 @@
 
 const rk_winograd_transforms *rk_winograd_transforms_of(rk_isa isa) {
 #if defined(__x86_64__)
-  if (isa == RK_ISA_AVX512) return &rk_winograd_avx512;
+  if (isa >= RK_ISA_AVX512) return &rk_winograd_avx512;
   if (isa == RK_ISA_AVX2) return &rk_winograd_avx2;
 #endif
   (void)isa;

@@ -5,7 +5,7 @@ import RengaNetwork
 
 /// The machine and the build, as far as a report of a problem needs them.
 public enum Runtime {
-    /// The instruction set that the kernels use: "avx512", "avx2", "generic" or "reference".
+    /// The instruction set that the kernels use: "amx", "avx512_bf16", "avx512", "avx2", "generic" or "reference".
     public static var isa: String { String(cString: rk_isa_name(rk_isa_best())) }
 
     /// The default number of threads: min(affinity, cgroup quota, OMP_NUM_THREADS, RENGA_NUM_THREADS).

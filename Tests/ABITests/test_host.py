@@ -115,7 +115,7 @@ def test_the_environment_lowers_the_instruction_set():
             print(json.dumps([json.loads(renga.text("runtime_info"))["isa"], list(scores)]))
         """, RENGA_ISA=isa))
 
-    order = ("reference", "generic", "avx2", "avx512")
+    order = ("reference", "generic", "avx2", "avx512", "avx512_bf16", "amx")
     best, expected = answers("no such set")
     for isa in order:
         used, scores = answers(isa)

@@ -8,7 +8,7 @@ let convolutionPasses: [rk_conv_pass] = [RK_CONV_FORWARD, RK_CONV_BACKWARD_DATA,
 
 /// Every algorithm but the reference twin.
 let fastAlgorithms: [rk_conv_algorithm] = [
-    RK_CONV_DIRECT, RK_CONV_DEPTHWISE, RK_CONV_WINOGRAD_F2, RK_CONV_WINOGRAD_F4,
+    RK_CONV_DIRECT, RK_CONV_DEPTHWISE, RK_CONV_WINOGRAD_F2, RK_CONV_WINOGRAD_F4, RK_CONV_BF16,
 ]
 
 extension rk_conv_shape {
@@ -39,10 +39,11 @@ extension rk_conv_shape {
     var outputCount: Int { Int(n * oh * ow * k) }
     var weightCount: Int { Int(r * s * (c / groups) * k) }
 
-    func plan(_ pass: rk_conv_pass, _ algorithm: rk_conv_algorithm, _ isa: rk_isa, threads: Int32 = 2) -> rk_conv_plan?
-    {
+    func plan(
+        _ pass: rk_conv_pass, _ algorithm: rk_conv_algorithm, _ isa: rk_isa, threads: Int32 = 2, type: rk_type = RK_F32
+    ) -> rk_conv_plan? {
         var plan = rk_conv_plan()
-        let result = withUnsafePointer(to: self) { rk_conv_plan_init(&plan, $0, pass, RK_F32, algorithm, isa, threads) }
+        let result = withUnsafePointer(to: self) { rk_conv_plan_init(&plan, $0, pass, type, algorithm, isa, threads) }
         return result == 0 ? plan : nil
     }
 }
@@ -68,6 +69,8 @@ struct ConvolutionCase {
     var epilogue = Epilogue()
     /// Off the alignment, as slices of a host's arrays are; or on it, as Renga's own buffers are.
     var misaligned = true
+    /// Of all maps.
+    var type = RK_F32
 
     init(_ shape: rk_conv_shape, seed: Int = 1, epilogue: Epilogue = Epilogue()) {
         self.shape = shape
@@ -105,7 +108,7 @@ struct ConvolutionCase {
     func result(
         _ pass: rk_conv_pass, _ algorithm: rk_conv_algorithm, _ isa: rk_isa, threads: Int32 = 2, team: Int32? = nil
     ) -> [Float]? {
-        guard let plan = shape.plan(pass, algorithm, isa, threads: threads) else { return nil }
+        guard let plan = shape.plan(pass, algorithm, isa, threads: threads, type: type) else { return nil }
         return withUnsafePointer(to: plan) { run(pass, $0, team ?? threads) }
     }
 
@@ -119,59 +122,52 @@ struct ConvolutionCase {
                 threads: team)
         }
         let ready = plan.pointee.packed_floats > 0 ? packed : weights
-        var results: [Floats]
+        var results: [Float]
         switch pass {
-        case RK_CONV_FORWARD: results = [forward(plan, ready, scratch, team)]
-        case RK_CONV_BACKWARD_DATA: results = [backwardData(plan, ready, scratch, team)]
+        case RK_CONV_FORWARD: results = forward(plan, ready, scratch, team)
+        case RK_CONV_BACKWARD_DATA: results = backwardData(plan, ready, scratch, team)
         default: results = backwardWeight(plan, scratch, team)
         }
-        assertIntact(results + [weights, scratch, packed], "\(shape.label), pass \(pass.rawValue)")
-        return results.flatMap(\.values)
+        assertIntact([weights, scratch, packed], "\(shape.label), pass \(pass.rawValue)")
+        return results
     }
 
     private func forward(_ plan: UnsafePointer<rk_conv_plan>, _ packed: Floats, _ scratch: Floats, _ team: Int32)
-        -> Floats
+        -> [Float]
     {
-        let source = Floats(src, misaligned: misaligned)
-        let dst =
-            epilogue.addInPlace
-            ? Floats(addToOutput, misaligned: misaligned)
-            : Floats(count: shape.outputCount, repeating: .nan, misaligned: misaligned)
-        let (bias, add, slope) = (
-            Floats(self.bias, misaligned: misaligned), Floats(addToOutput, misaligned: misaligned), Floats(self.slope)
-        )
+        let source = map(src)
+        let dst = epilogue.addInPlace ? map(addToOutput) : unset(shape.outputCount)
+        let (bias, add, slope) = (Floats(self.bias, misaligned: misaligned), map(addToOutput), Floats(self.slope))
+        let before = source.values
         runStep(
             rk_conv_forward,
             rk_conv_forward_args(
                 plan: plan, src: source.readable, packed: packed.readable, bias: epilogue.bias ? bias.readable : nil,
                 add: epilogue.addInPlace ? dst.readable : epilogue.add ? add.readable : nil, slope: slope.readable,
                 activation: epilogue.activation, dst: dst.pointer, scratch: scratch.pointer), threads: team)
-        assertIntact([source, bias, add, slope], shape.label)
-        XCTAssertTrue(source.values == src || src.contains { $0.isNaN }, "source changed: \(shape.label)")
-        return dst
+        assertIntact([source, add, dst], shape.label)
+        assertIntact([bias, slope], shape.label)
+        XCTAssertTrue(source.values == before || src.contains { $0.isNaN }, "source changed: \(shape.label)")
+        return dst.values
     }
 
     private func backwardData(_ plan: UnsafePointer<rk_conv_plan>, _ packed: Floats, _ scratch: Floats, _ team: Int32)
-        -> Floats
+        -> [Float]
     {
-        let gradient = Floats(ddst, misaligned: misaligned)
-        let dsrc =
-            epilogue.addInPlace
-            ? Floats(addToSource, misaligned: misaligned)
-            : Floats(count: shape.sourceCount, repeating: .nan, misaligned: misaligned)
-        let add = Floats(addToSource, misaligned: misaligned)
+        let (gradient, add) = (map(ddst), map(addToSource))
+        let dsrc = epilogue.addInPlace ? map(addToSource) : unset(shape.sourceCount)
         runStep(
             rk_conv_backward_data,
             rk_conv_backward_data_args(
                 plan: plan, ddst: gradient.readable, packed: packed.readable,
                 add: epilogue.addInPlace ? dsrc.readable : epilogue.add ? add.readable : nil, dsrc: dsrc.pointer,
                 scratch: scratch.pointer), threads: team)
-        assertIntact([gradient, add], shape.label)
-        return dsrc
+        assertIntact([gradient, add, dsrc], shape.label)
+        return dsrc.values
     }
 
-    private func backwardWeight(_ plan: UnsafePointer<rk_conv_plan>, _ scratch: Floats, _ team: Int32) -> [Floats] {
-        let (source, gradient) = (Floats(src, misaligned: misaligned), Floats(ddst, misaligned: misaligned))
+    private func backwardWeight(_ plan: UnsafePointer<rk_conv_plan>, _ scratch: Floats, _ team: Int32) -> [Float] {
+        let (source, gradient) = (map(src), map(ddst))
         let dweight = Floats(count: shape.weightCount, repeating: .nan, misaligned: misaligned)
         let dbias = Floats(count: Int(shape.k), repeating: .nan, misaligned: misaligned)
         runStep(
@@ -180,12 +176,17 @@ struct ConvolutionCase {
                 plan: plan, src: source.readable, ddst: gradient.readable, dweight: dweight.pointer,
                 dbias: epilogue.bias ? dbias.pointer : nil, scratch: scratch.pointer), threads: team)
         assertIntact([source, gradient], shape.label)
-        return epilogue.bias ? [dweight, dbias] : [dweight]
+        assertIntact([dweight, dbias], shape.label)
+        return epilogue.bias ? dweight.values + dbias.values : dweight.values
     }
+
+    private func map(_ values: [Float]) -> TestMap { TestMap(values, type, misaligned: misaligned) }
+    private func unset(_ count: Int) -> TestMap { TestMap(count: count, type, repeating: .nan, misaligned: misaligned) }
 }
 
 /// The largest difference relative to the root mean square of what is expected; infinite where only one side is NaN.
-func worstOfRMS(_ found: [Float], _ expected: [Float]) -> Double {
+/// `rounding`: what a result may be off in relation to itself beyond that, as where it was rounded to bf16.
+func worstOfRMS(_ found: [Float], _ expected: [Float], rounding: Double = 0) -> Double {
     guard found.count == expected.count else { return .infinity }
     var (squares, worst) = (0.0, 0.0)
     found.withUnsafeBufferPointer { found in
@@ -197,7 +198,7 @@ func worstOfRMS(_ found: [Float], _ expected: [Float]) -> Double {
                     continue
                 }
                 squares += e * e
-                worst = max(worst, (f - e).isNaN ? .infinity : abs(f - e))
+                worst = max(worst, (f - e).isNaN ? .infinity : abs(f - e) - rounding * abs(e))
             }
         }
     }
@@ -206,7 +207,9 @@ func worstOfRMS(_ found: [Float], _ expected: [Float]) -> Double {
 }
 
 /// The error that an algorithm may make, relative to the root mean square of the result.
-func bound(_ algorithm: rk_conv_algorithm) -> Double { algorithm == RK_CONV_WINOGRAD_F4 ? 5e-5 : 1e-5 }
+func bound(_ algorithm: rk_conv_algorithm, _ type: rk_type = RK_F32) -> Double {
+    type == RK_BF16 ? 2.5e-2 : algorithm == RK_CONV_WINOGRAD_F4 ? 5e-5 : 1e-5
+}
 
 /// Compares every algorithm that applies, on every instruction set, with the reference twin.
 @discardableResult
@@ -226,9 +229,11 @@ func assertAllAgree(
         for isa in sets {
             for algorithm in fastAlgorithms {
                 guard let found = test.result(pass, algorithm, isa) else { continue }
-                let worst = worstOfRMS(found, expected)
+                // Two results on both sides of a rounding to bf16.
+                let rounding = test.type == RK_BF16 && pass != RK_CONV_BACKWARD_WEIGHT ? 0x1p-7 : 0
+                let worst = worstOfRMS(found, expected, rounding: rounding)
                 compared += 1
-                if !(worst <= bound(algorithm)) {
+                if !(worst <= bound(algorithm, test.type)) {
                     let name = String(cString: rk_conv_algorithm_name(algorithm))
                     XCTFail(
                         "\(name), \(isa.label), pass \(pass.rawValue), \(test.shape.label): \(worst)", file: file,

@@ -5,11 +5,17 @@ import Glibc
 import XCTest
 
 /// The instruction sets that this machine can run, the reference twin first.
-let supportedSets: [rk_isa] = [RK_ISA_REFERENCE, RK_ISA_GENERIC, RK_ISA_AVX2, RK_ISA_AVX512]
-    .filter { rk_isa_supported($0) != 0 }
+let supportedSets: [rk_isa] = [
+    RK_ISA_REFERENCE, RK_ISA_GENERIC, RK_ISA_AVX2, RK_ISA_AVX512, RK_ISA_AVX512_BF16, RK_ISA_AMX,
+].filter { rk_isa_supported($0) != 0 }
 
-/// The sets whose kernels are compared with the reference twin.
-let fastSets = Array(supportedSets.dropFirst())
+/// The sets whose kernels are compared with the reference twin. The two above AVX-512 differ from it in convolutions of bf16 alone.
+let fastSets = supportedSets.filter { $0 != RK_ISA_REFERENCE && $0.rawValue <= RK_ISA_AVX512.rawValue }
+
+/// The same for convolutions of bf16.
+let halfSets = Array(supportedSets.dropFirst())
+
+let elementTypes: [rk_type] = [RK_F32, RK_BF16]
 
 /// Team sizes that must all give the same bits.
 let teamSizes: [Int32] = [1, 2, 3, 5]
@@ -100,6 +106,45 @@ final class Guarded<Element: BitwiseCopyable> {
 }
 
 typealias Floats = Guarded<Float>
+
+extension Float {
+    /// Upper half of the bits, rounded to the nearest, ties to even; a NaN stays one.
+    var halfBits: UInt16 {
+        if isNaN { return UInt16(bitPattern >> 16) | 0x40 }
+        return UInt16((UInt64(bitPattern) + 0x7FFF + UInt64(bitPattern >> 16 & 1)) >> 16)
+    }
+
+    init(halfBits: UInt16) { self = Float(bitPattern: UInt32(halfBits) << 16) }
+}
+
+/// A map of either element type between guards; its values are seen as floats.
+final class TestMap {
+    let type: rk_type
+    private let floats: Floats
+    private let halves: Guarded<UInt16>
+
+    init(_ values: [Float], _ type: rk_type, misaligned: Bool = false) {
+        self.type = type
+        floats = Floats(type == RK_F32 ? values : [], misaligned: misaligned)
+        halves = Guarded(type == RK_BF16 ? values.map(\.halfBits) : [], misaligned: misaligned)
+    }
+
+    convenience init(count: Int, _ type: rk_type, repeating value: Float, misaligned: Bool = false) {
+        self.init([Float](repeating: value, count: count), type, misaligned: misaligned)
+    }
+
+    var readable: UnsafeRawPointer { UnsafeRawPointer(pointer) }
+    var pointer: UnsafeMutableRawPointer { type == RK_F32 ? floats.mutableMap : halves.mutableMap }
+    var values: [Float] { type == RK_F32 ? floats.values : halves.values.map { Float(halfBits: $0) } }
+    var isIntact: Bool { floats.isIntact && halves.isIntact }
+}
+
+/// Also what keeps maps alive until here.
+func assertIntact(
+    _ maps: [TestMap], _ what: @autoclosure () -> String = "", file: StaticString = #filePath, line: UInt = #line
+) {
+    if !maps.allSatisfy(\.isIntact) { XCTFail("\(what()): wrote outside a buffer", file: file, line: line) }
+}
 
 /// Calls `body` for each fast set and team size, with a name of the two for messages.
 func forEachSetAndTeam(_ body: (rk_isa, Int32, String) -> Void) {

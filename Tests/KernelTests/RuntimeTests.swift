@@ -238,6 +238,8 @@ final class RuntimeTests: XCTestCase {
         XCTAssertNotEqual(rk_isa_supported(rk_isa_best()), 0)
         XCTAssertEqual(rk_isa_supported(rk_isa(rawValue: 99)), 0)
         XCTAssertEqual(RK_ISA_AVX512.label, "avx512")
+        XCTAssertEqual(RK_ISA_AVX512_BF16.label, "avx512_bf16")
+        XCTAssertEqual(RK_ISA_AMX.label, "amx")
         XCTAssertEqual(rk_isa(rawValue: 99).label, "unknown")
     }
 }

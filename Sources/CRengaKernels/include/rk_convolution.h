@@ -30,7 +30,8 @@ typedef enum rk_conv_algorithm {
   RK_CONV_DIRECT = 2,    /* implicit matrix product over packed weight panels */
   RK_CONV_DEPTHWISE = 3, /* C = K = groups */
   RK_CONV_WINOGRAD_F2 = 4,
-  RK_CONV_WINOGRAD_F4 = 5
+  RK_CONV_WINOGRAD_F4 = 5,
+  RK_CONV_BF16 = 6 /* bf16 maps only: implicit product of bf16 operands, where the instruction set has one */
 } rk_conv_algorithm;
 
 /* Everything decided about one pass over one shape, before any data: plain data, copyable. */
@@ -43,6 +44,7 @@ typedef struct rk_conv_plan {
   int32_t threads;
   size_t packed_floats;  /* size of the packed weights (0: this pass needs none, pass weight itself) */
   size_t scratch_floats; /* size of the scratch buffer that a run needs; contents never outlive the run */
+  int64_t images;        /* widened to f32 at once: bf16 maps by an f32 algorithm; 0: none */
   int64_t block[8];      /* the algorithm's own block sizes */
 } rk_conv_plan;
 

@@ -18,10 +18,14 @@ typedef enum rk_isa {
   RK_ISA_REFERENCE = 0, /* plain C twins: no intrinsics, no blocking */
   RK_ISA_GENERIC = 1,   /* blocked loops in portable C (SSE2 on x86-64, NEON by the compiler on aarch64) */
   RK_ISA_AVX2 = 2,      /* AVX2 + FMA */
-  RK_ISA_AVX512 = 3     /* AVX-512 F, BW, DQ, VL */
+  RK_ISA_AVX512 = 3,    /* AVX-512 F, BW, DQ, VL */
+  /* The next two differ from AVX-512 in products of bf16 alone; tables without entries of their own for them use AVX-512's. */
+  RK_ISA_AVX512_BF16 = 4, /* and AVX512_BF16 */
+  RK_ISA_AMX = 5          /* and AMX-TILE, AMX-BF16, where the operating system lets this process have the tiles */
 } rk_isa;
 
-/* The best set of this processor, lowered by the environment's RENGA_ISA (reference, generic, avx2, avx512); read once. */
+/* The best set of this processor, lowered by the environment's RENGA_ISA (reference, generic, avx2, avx512, avx512_bf16, amx);
+ * read once. */
 rk_isa rk_isa_best(void);
 /* The same for a name instead of the environment's: NULL, an unknown name or one that this processor cannot run lowers nothing. */
 rk_isa rk_isa_lowered(const char *wish);

@@ -1,0 +1,54 @@
+/* convolution_half.h: the micro-kernels of convolution on bf16 operands, for the instruction sets that multiply them.
+ * Not here: blocking, packing, threads (convolution_half.c, convolution_half_backward_weight.c). */
+#ifndef RK_CONVOLUTION_HALF_H
+#define RK_CONVOLUTION_HALF_H
+#include "convolution_internal.h"
+
+/* Rows of a tile; outputs of a vector; operands of one step of a sum. */
+enum { RK_HALF_ROWS = 16, RK_HALF_LANES = 16, RK_HALF_STEP = 32 };
+/* Most tiles of a block of one vector; a block of two vectors has half as many. */
+enum { RK_HALF_TILES = 4 };
+/* bf16 numbers of one step of a panel of one vector: [16 pairs of operands][16 outputs][2]. */
+enum { RK_HALF_PANEL = RK_HALF_STEP * RK_HALF_LANES };
+
+/* sums[tile][row][output] = the products of each row's operands with a panel. A row's operands are outer x inner runs of `steps` steps
+ * each; what lies behind the end of a run is multiplied with zeros of the panel. */
+typedef struct rk_half_block {
+  const char *src[RK_HALF_TILES];
+  int64_t src_row, outer, outer_step, inner, inner_step, steps; /* distances in bytes */
+  const uint16_t *panel;
+  float *sums;
+  int32_t tiles, vectors; /* at most 4 tiles of 1 vector, 2 of 2 */
+} rk_half_block;
+
+/* dst = activation(sums + bias + add) for `rows` rows. */
+typedef struct rk_half_finish {
+  const float *sums; /* [rows][16 vectors] */
+  int64_t rows;
+  const float *bias, *slope; /* or NULL */
+  const uint16_t *add;       /* or NULL; laid out as dst, may be it */
+  uint16_t *dst;
+  int64_t dst_row;
+  rk_activation activation;
+  int32_t lanes, vectors;
+  int32_t stream; /* store past the caches; a fence must follow */
+} rk_half_finish;
+
+typedef struct rk_half_kernels {
+  /* Around all calls of `block` of a thread: makes tiles of `rows` rows ready, and gives the registers back. */
+  void (*begin)(int32_t rows);
+  void (*end)(void);
+  void (*block)(const rk_half_block *block, int32_t rows);
+  void (*finish)(const rk_half_finish *finish);
+  void (*stream_fence)(void);
+} rk_half_kernels;
+
+/* NULL where the set has no products of bf16. */
+const rk_half_kernels *rk_half_kernels_of(rk_isa isa);
+
+int rk_half_prefers(const rk_conv_plan *plan);
+int rk_half_plan(rk_conv_plan *plan);
+void rk_half_pack(const rk_conv_pack_args *args, const rk_team *team);
+void rk_half_forward(const rk_conv_forward_args *args, const rk_team *team);
+void rk_half_backward_data(const rk_conv_backward_data_args *args, const rk_team *team);
+#endif
