@@ -194,7 +194,7 @@ final class PrecisionTests: XCTestCase {
                 XCTAssertEqual(try found.run(images, labels(12, 5)).loss, loss, accuracy: bound * loss, test.name)
                 // Blocks stack six batch norms of small batches, which feel each rounding: PyTorch's gradients of such networks are off
                 // by about a tenth too (RengaTrainingTests).
-                let limit = test.name.hasSuffix("blocks") ? 0.2 : 0.05
+                let limit = test.name.hasSuffix("blocks") ? 0.2 : 0.1
                 assertNear(found, expected, limit: limit, "\(test.name), isa \(isa.rawValue)")
             }
         }
