@@ -274,3 +274,30 @@ print(resident() - before, trainer.memory.total)
         held[share], planned = (int(word) for word in ended.stdout.split())
         assert abs(held[share] - planned) < 0.1 * planned + 24e6, (share, held[share], planned)
     assert held[50] < 0.7 * held[100]
+
+
+def test_gates_are_told_and_can_be_forced() -> None:
+    options = {"depth": 8, "width": 4, "alpha": 9, "classes": 3, "input": "8x8x1", "stochastic_depth": "separate"}
+    x = np.random.default_rng(0).random((8, 8, 8, 1), dtype=np.float32)
+    labels = np.arange(8) % 3
+    with renga.Network.create("pyramidnet", **options, survival=0.4) as network:
+        drawn, forced = renga.Trainer(network, batch=8, seed=5), renga.Trainer(network, batch=8, seed=6)
+        assert all(gates.shape == (1, 2) and gates.all() for gates in drawn.gates.values())
+        seen = set()
+        for _ in range(6):
+            loss = drawn.step(x, labels)
+            gates = drawn.gates
+            seen.add(str(gates))
+            forced.force_gates({layer: open_[0].tolist() for layer, open_ in gates.items()})
+            assert forced.step(x, labels) == loss
+        assert len(seen) > 1 and same(drawn.network(), forced.network())
+        layer = next(iter(drawn.gates))
+        forced.force_gates({layer: (False, True)})
+        forced.step(x, labels)
+        assert forced.gates[layer].tolist() == [[False, True]]
+        forced.force_gates(None)
+        with pytest.raises(renga.RengaError, match="2 gate"):
+            forced.force_gates({layer: True})
+        with pytest.raises(renga.RengaError, match="nobody"):
+            forced.force_gates({"nobody": True})
+        drawn.close(), forced.close()
