@@ -51,7 +51,7 @@ let package = Package(
         .target(
             name: "RengaData", dependencies: ["RengaNetwork", "RengaFormats", "CRengaKernels", "CZlib"],
             swiftSettings: engineFlags),
-        .target(name: "RengaFormats", dependencies: ["RengaNetwork"], swiftSettings: engineFlags),
+        .target(name: "RengaFormats", dependencies: ["RengaNetwork", "CRengaKernels"], swiftSettings: engineFlags),
 
         .target(
             name: "RengaExecution", dependencies: ["RengaNetwork", "RengaRewrites", "CRengaKernels"],

@@ -37,11 +37,11 @@ public final class Session: @unchecked Sendable {
     /// unsupported (an operator without kernels), corruptData (a normalisation that is none), outOfMemory.
     public init(_ network: Network, _ options: SessionOptions = SessionOptions()) throws(RengaError) {
         let options = try options.validated()
-        let draft = try SessionDraft(network, options, foldsValues: true)
+        let draft = try SessionDraft(network, options)
         (graph, fused, settings, threads) = (draft.graph, draft.fused, draft.settings, draft.settings.threads)
         batch = options.batch
         normalization = try Session.normalization(network)
-        weights = ConstantStore(draft.network)
+        weights = ConstantStore(draft.network, scales: draft.scales, threads: threads)
         plan = try InferencePlan(graph, fused, settings, weights)
         weights.seal()
         let graph = graph
@@ -55,7 +55,7 @@ public final class Session: @unchecked Sendable {
     public static func memory(
         of network: Network, _ options: SessionOptions = SessionOptions()
     ) throws(RengaError) -> SessionMemory {
-        let draft = try SessionDraft(network, try options.validated(), foldsValues: false)
+        let draft = try SessionDraft(network, try options.validated())
         let weights = try ConstantStore(planning: draft.network)
         let plan = try InferencePlan.memory(draft.graph, draft.fused, draft.settings, weights)
         return SessionMemory(
@@ -178,14 +178,14 @@ public final class Session: @unchecked Sendable {
 /// What is decided before anything is allocated.
 private struct SessionDraft {
     let network: Network
+    /// What folded weights have yet to be multiplied by.
+    let scales: [String: [Double]]
     let graph: Graph
     let fused: [FusedStep]
     let settings: EmitterSettings
 
-    /// foldsValues false: weights are as they were, which changes no size.
-    init(_ network: Network, _ options: SessionOptions, foldsValues: Bool) throws(RengaError) {
-        self.network =
-            options.foldBatchNorm ? try FoldBatchNorm.apply(network, scales: foldsValues).network : network
+    init(_ network: Network, _ options: SessionOptions) throws(RengaError) {
+        (self.network, scales) = options.foldBatchNorm ? try FoldBatchNorm.deferred(network) : (network, [:])
         graph = try Graph(self.network, n: options.batch, h: options.height, w: options.width, .inference)
         fused = try Fusion.steps(graph, .inference, fuse: options.fuse)
         var settings = EmitterSettings(

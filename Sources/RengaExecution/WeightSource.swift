@@ -24,10 +24,16 @@ final class ConstantStore: WeightSource {
     /// Bytes by name or key, where nothing is kept.
     private var planned: [String: Int] = [:]
     private let standIn: Buffer?
+    /// By the name of a weight: what its output channels have yet to be multiplied by.
+    private var scales: [String: [Double]] = [:]
+    /// The memory that the last scaled weight lies in, while plans are compiled.
+    private var scaled: Buffer?
+    private var threads = 1
     var algorithms: [String: rk_conv_algorithm] = [:]
 
-    init(_ network: Network) {
-        self.network = network
+    /// threads: of the preparation of large weights.
+    init(_ network: Network, scales: [String: [Double]] = [:], threads: Int) {
+        (self.network, self.scales, self.threads) = (network, scales, threads)
         standIn = nil
     }
 
@@ -41,7 +47,7 @@ final class ConstantStore: WeightSource {
     var bytes: Int { buffers.values.reduce(planned.values.saturatingSum) { $0 + $1.bytes } }
 
     /// Lets go of the network: everything that plans of these weights need is here.
-    func seal() { network = nil }
+    func seal() { (network, scales, scaled) = (nil, [:], nil) }
 
     func parameter(_ name: String) throws(RengaError) -> (pointer: UnsafeMutablePointer<Float>, floats: Int) {
         if let standIn, let count = network?.parameters[name]?.tensor.dimensions.saturatingProduct {
@@ -64,7 +70,30 @@ final class ConstantStore: WeightSource {
         guard let parameter = network?.parameters[name] else {
             throw RengaError(.internalFault, "parameter '\(name)' was not kept")
         }
-        try parameter.tensor.withUnsafeValues(body)
+        guard let scale = scales[name] else { return try parameter.tensor.withUnsafeValues(body) }
+        let count = parameter.tensor.count
+        if scaled?.bytes ?? 0 < count * MemoryLayout<Float>.stride {
+            scaled = nil
+            scaled = try Buffer(floats: count, zeroed: false, for: "the scaled weights of '\(name)'")
+        }
+        guard let scaled else { return }
+        try parameter.tensor.withUnsafeValues { values throws(RengaError) in
+            try scale.withUnsafeBufferPointer { scale throws(RengaError) in
+                try run(
+                    rk_scale_columns,
+                    rk_scale_columns_args(
+                        rows: Int64(count / max(scale.count, 1)), k: Int64(scale.count), src: values.baseAddress,
+                        scale: scale.baseAddress, dst: scaled.floats), bytes: 8 * count)
+            }
+        }
+        try body(UnsafeBufferPointer(start: scaled.floats, count: count))
+    }
+
+    /// Runs one step, on all threads where it walks through a megabyte or more.
+    private func run<Args>(_ step: @escaping StepFunction, _ args: Args, bytes: Int) throws(RengaError) {
+        let program = Program()
+        try program.add("prepare weights", step, args)
+        program.run(threads: bytes >= 1 << 20 ? threads : 1)
     }
 
     func gradient(_ name: String) -> UnsafeMutablePointer<Float>? { nil }
@@ -75,7 +104,8 @@ final class ConstantStore: WeightSource {
     ) throws(RengaError) -> UnsafeMutablePointer<Float> {
         if let standIn { return plan(key, floats: floats, at: standIn) }
         if let known = buffers[key] { return known.floats }
-        let buffer = try Buffer(floats: floats, for: "'\(key)'")
+        let buffer = try Buffer(floats: floats, zeroed: false, for: "'\(key)'")
+        try run(rk_clear, rk_clear_args(bytes: Int64(buffer.bytes), dst: buffer.base), bytes: buffer.bytes)
         try fill(buffer.floats)
         buffers[key] = buffer
         return buffer.floats

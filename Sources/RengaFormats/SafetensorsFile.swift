@@ -30,12 +30,14 @@ public struct SafetensorsFile: Sendable {
     }
 
     private init(_ source: some ByteSource) throws(RengaError) {
-        do {
+        do throws(RengaError) {
             var (header, dataStart, isVerified) = try SafetensorsFile.header(of: source)
             var tensors: [String: Tensor] = [:]
             for entry in header.entries {
-                let tensor = try SafetensorsFile.tensor(entry, source, at: dataStart + entry.begin)
-                if isVerified { try SafetensorsFile.verify(tensor, entry.name, header.metadata) }
+                let (tensor, checksum) = try SafetensorsFile.tensor(entry, source, at: dataStart + entry.begin)
+                if isVerified, header.metadata[SafetensorsChecksums.key(entry.name)] != checksum.text {
+                    throw SafetensorsFile.damaged("tensor '\(entry.name.prefix(200))'")
+                }
                 tensors[entry.name] = tensor
             }
             header.metadata = header.metadata.filter { !$0.key.hasPrefix(SafetensorsChecksums.prefix) }
@@ -78,21 +80,12 @@ extension SafetensorsFile {
 
     private static func tensor(
         _ entry: SafetensorsHeader.Entry, _ source: some ByteSource, at offset: Int
-    ) throws(RengaError) -> Tensor {
-        var tensor = try Tensor(dimensions: entry.dimensions)
-        try tensor.withUnsafeMutableValues { (values) throws(RengaError) in
-            try source.read(UnsafeMutableRawBufferPointer(values), at: offset)
+    ) throws(RengaError) -> (tensor: Tensor, checksum: CRC32C) {
+        var checksum = CRC32C()
+        let tensor = try Tensor(dimensions: entry.dimensions) { (values) throws(RengaError) in
+            checksum = try PieceReader.read(source, UnsafeMutableRawBufferPointer(values), at: offset)
         }
-        return tensor
-    }
-
-    private static func verify(
-        _ tensor: Tensor, _ name: String, _ metadata: [String: String]
-    ) throws(RengaError) {
-        let checksum = tensor.withUnsafeValues { CRC32C.text(of: UnsafeRawBufferPointer($0)) }
-        guard metadata[SafetensorsChecksums.key(name)] == checksum else {
-            throw damaged("tensor '\(name.prefix(200))'")
-        }
+        return (tensor, checksum)
     }
 
     private static func damaged(_ what: String) -> RengaError {

@@ -12,13 +12,23 @@ public import RengaNetwork
 public enum FoldBatchNorm {
     /// The network with every such batch norm and gate folded, and what became of each.
     public static func apply(_ network: Network) throws(RengaError) -> (network: Network, report: RewriteReport) {
-        try apply(network, scales: true)
+        let (folded, report, _) = try apply(network, scalesWeights: true)
+        return (folded, report)
     }
 
-    /// scales false: the same layers and shapes with weights as they were, for whoever asks for sizes alone.
-    package static func apply(
-        _ network: Network, scales: Bool
-    ) throws(RengaError) -> (network: Network, report: RewriteReport) {
+    /// The same layers, shapes and biases with weights as they were, and by which factor of each output channel each weight, by name, has
+    /// yet to be multiplied: for whoever walks through the weights anyway, or asks for sizes alone.
+    package static func deferred(
+        _ network: Network
+    ) throws(RengaError) -> (network: Network, scales: [String: [Double]]) {
+        let (folded, _, scales) = try apply(network, scalesWeights: false)
+        return (folded, scales)
+    }
+
+    private static func apply(
+        _ network: Network, scalesWeights: Bool
+    ) throws(RengaError) -> (network: Network, report: RewriteReport, scales: [String: [Double]]) {
+        var scales: [String: [Double]] = [:]
         let plan = FoldPlan(network.structure)
         var rewriter = try NetworkRewriter(network, rewrite: "fold_batch_norm")
         for (index, node) in network.nodes.enumerated() {
@@ -26,21 +36,23 @@ public enum FoldBatchNorm {
                 rewriter.note(index, .folded, "into '\(network.nodes[producer].name)'")
                 rewriter.redirect(index, to: node.inputs[0])
             } else if let folded = try folded(
-                index, plan.followers[index, default: []], in: network, scales: scales)
+                index, plan.followers[index, default: []], in: network, scalesWeights: scalesWeights)
             {
                 rewriter.replace(index, by: folded.op, folded.parameters)
+                if !scalesWeights, let scale = folded.scale { scales["\(node.name).weight"] = scale }
             } else {
                 if case .stays(let reason) = plan.verdicts[index] { rewriter.note(index, .kept, reason) }
                 try rewriter.keep(index)
             }
         }
-        return try rewriter.finish()
+        let (folded, report) = try rewriter.finish()
+        return (folded, report, scales)
     }
 
     /// The operator and parameters of layer `index` with its `followers` folded in, first to last; nil where there are none.
     private static func folded(
-        _ index: Int, _ followers: [Int], in network: Network, scales: Bool
-    ) throws(RengaError) -> (op: any Operator, parameters: [String: Parameter])? {
+        _ index: Int, _ followers: [Int], in network: Network, scalesWeights: Bool
+    ) throws(RengaError) -> (op: any Operator, parameters: [String: Parameter], scale: [Double]?)? {
         guard !followers.isEmpty else { return nil }
         let node = network.nodes[index]
         let op: any Operator
@@ -64,17 +76,17 @@ public enum FoldBatchNorm {
             map.follow(by: try ChannelMap(network.nodes[follower], channels: channels, in: network))
         }
         let parameters = [
-            "weight": Parameter(role: .weight, tensor: scales ? try map.scaled(weight.tensor) : weight.tensor),
+            "weight": Parameter(role: .weight, tensor: scalesWeights ? try map.scaled(weight.tensor) : weight.tensor),
             "bias": Parameter(
                 role: .bias, tensor: try Tensor(dimensions: [channels], values: map.shift.map { Float($0) })),
         ]
-        return (op, parameters)
+        return (op, parameters, map.scale)
     }
 
     /// A batch norm that stays, with the gates behind it in its gamma and beta.
     private static func gated(
         _ batchNorm: BatchNorm, _ index: Int, _ gates: [Int], in network: Network
-    ) throws(RengaError) -> (op: any Operator, parameters: [String: Parameter]) {
+    ) throws(RengaError) -> (op: any Operator, parameters: [String: Parameter], scale: [Double]?) {
         let name = network.nodes[index].name
         guard let mean = network.parameters["\(name).running_mean"],
             let variance = network.parameters["\(name).running_variance"]
@@ -95,7 +107,7 @@ public enum FoldBatchNorm {
             "beta": Parameter(role: .beta, tensor: try channels(map.shift)),
             "running_mean": mean, "running_variance": variance,
         ]
-        return (op, parameters)
+        return (op, parameters, nil)
     }
 }
 

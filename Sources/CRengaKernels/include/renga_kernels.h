@@ -1,6 +1,7 @@
 /* renga_kernels.h: all kernels. Private to Renga: hosts see include/renga.h. */
 #ifndef RENGA_KERNELS_H
 #define RENGA_KERNELS_H
+#include "rk_checksum.h"
 #include "rk_convolution.h"
 #include "rk_image.h"
 #include "rk_operators.h"
@@ -8,4 +9,5 @@
 #include "rk_random.h"
 #include "rk_runtime.h"
 #include "rk_training.h"
+#include "rk_weights.h"
 #endif
