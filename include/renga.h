@@ -19,8 +19,8 @@
  *   Threads    Different handles may be used from different threads at once. One handle may be shared: calls on it are safe and run one
  *              after another, except that a trainer at work answers RENGA_ERROR_BUSY. renga_last_error() is the calling thread's own.
  *              No call is async-signal-safe. fork() is fine between calls; the child goes on with its copies of the handles.
- *              `threads` of a session or trainer counts the calling thread. 0 = renga_default_threads(); 1 starts none. A trainer's fit with
- *              2 or more starts one besides, which fills the next batch and ends with the call. The same bits for any count.
+ *              `threads` of a session or trainer counts the calling thread. 0 = renga_default_threads(); 1 starts none. No call of theirs
+ *              has more at work. The same bits for any count.
  *   Options    Structs begin with their size: fill them by …_init(&options, sizeof options), then set fields. New fields go at the end;
  *              the library reads and writes only inside `size`, and takes defaults for what lies beyond. Fields of a newer header that
  *              this library does not know must be 0, else RENGA_ERROR_UNSUPPORTED.

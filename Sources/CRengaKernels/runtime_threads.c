@@ -13,7 +13,6 @@
 
 enum { PATH_BYTES = 4096, FILE_BYTES = 16384 };
 
-/* The processors that the scheduler may put this thread on. */
 static int64_t affinity_count(void) {
   /* The kernel refuses a set smaller than its own: try larger ones. */
   for (int processors = 1024; processors <= 1 << 20; processors *= 4) {
@@ -119,6 +118,11 @@ static int64_t environment_count(const char *name) {
   const char *value = getenv(name);
   long long count = value == NULL ? 0 : strtoll(value, NULL, 10);
   return count > 0 ? count : INT64_MAX;
+}
+
+int32_t rk_processors(void) {
+  int64_t count = affinity_count();
+  return count > RK_MAX_THREADS ? RK_MAX_THREADS : (int32_t)count;
 }
 
 int32_t rk_default_threads(void) {

@@ -1,5 +1,5 @@
 // BatchMaker.swift: which images make a batch, and their numbers: a pure function of (set, options, epoch, batch).
-// Not here: when it runs and on which thread (BatchLoader).
+// Not here: which comes next (BatchLoader).
 import CRengaKernels
 import RengaNetwork
 
@@ -17,8 +17,8 @@ package struct BatchOptions: Sendable {
     package var normalization: Normalization?
     /// Leaves out a last batch that is not whole; which images that hits changes with the order.
     package var dropsLast = true
-    /// Makes the next batches on a thread of their own while the caller works.
-    package var prefetches = true
+    /// Threads that make a batch together, the calling one included. Any number gives the same bits.
+    package var threads = 1
 
     /// Batches of `batch` images.
     package init(batch: Int) { self.batch = batch }
@@ -47,7 +47,8 @@ package struct BatchPosition: Sendable, Equatable {
     }
 }
 
-/// Makes batches; remembers only the order of its last epoch. One thread at a time.
+/// Makes batches, on the calling thread and those that it wakes for the moment; remembers only the order of its last epoch.
+/// One caller at a time.
 final class BatchMaker {
     let batchesPerEpoch: Int
     private let dataset: Dataset
@@ -86,12 +87,51 @@ final class BatchMaker {
                 seed: options.seed, purpose: .shuffling, stream: UInt64(position.epoch))
             order = (position.epoch, stream.permutation(UInt32(dataset.shape.n)))
         }
-        let first = position.batch * options.batch
-        for index in 0..<count(at: position) {
-            let image = options.shuffles ? order.map { Int($0.images[first + index]) } ?? 0 : first + index
-            write(image, epoch: position.epoch, to: src + index * dataset.shape.countPerImage)
-            labels[index] = dataset.withLabels { $0[image] }
+        let count = count(at: position)
+        let job = Job(maker: self, position: position, count: count, src: src, labels: labels)
+        // A few images are not worth waking anyone for.
+        let threads = count * dataset.shape.countPerImage >= 1 << 14 ? options.threads : 1
+        withExtendedLifetime(job) {
+            var step = rk_step()
+            step.run = { context, team in
+                guard let context, let team else { return }
+                let job = Unmanaged<Job>.fromOpaque(context).takeUnretainedValue()
+                job.take(Int(team.pointee.tid), of: Int(team.pointee.nth))
+            }
+            step.args = UnsafeRawPointer(Unmanaged.passUnretained(job).toOpaque())
+            _ = rk_run(&step, 1, Int32(clamping: threads), nil, nil)
         }
+    }
+
+    /// One batch being made: each thread writes images of its own; what they share is only read.
+    private final class Job: @unchecked Sendable {
+        let maker: BatchMaker
+        let position: BatchPosition
+        let count: Int
+        let src: UnsafeMutablePointer<Float>
+        let labels: UnsafeMutablePointer<Int32>
+
+        init(
+            maker: BatchMaker, position: BatchPosition, count: Int, src: UnsafeMutablePointer<Float>,
+            labels: UnsafeMutablePointer<Int32>
+        ) {
+            (self.maker, self.position, self.count, self.src, self.labels) = (maker, position, count, src, labels)
+        }
+
+        func take(_ thread: Int, of threads: Int) {
+            for index in count * thread / threads..<count * (thread + 1) / threads {
+                maker.write(index, of: position, src: src, labels: labels)
+            }
+        }
+    }
+
+    private func write(
+        _ index: Int, of position: BatchPosition, src: UnsafeMutablePointer<Float>, labels: UnsafeMutablePointer<Int32>
+    ) {
+        let place = position.batch * options.batch + index
+        let image = options.shuffles ? order.map { Int($0.images[place]) } ?? 0 : place
+        write(image, epoch: position.epoch, to: src + index * dataset.shape.countPerImage)
+        labels[index] = dataset.withLabels { $0[image] }
     }
 
     private func write(_ image: Int, epoch: Int, to dst: UnsafeMutablePointer<Float>) {

@@ -9,7 +9,7 @@ package struct CompiledPlan {
     package let program: Program
     /// Bytes.
     package let memory: PlanMemory
-    /// Threads that a run should use: one where the work is too small to share.
+    /// Threads that a run should use: one where the work is too small to share, and no more than there are processors.
     package let threads: Int
     let buffers: PlanBuffers
 
@@ -31,7 +31,8 @@ package struct CompiledPlan {
         buffers = layout.kept
         threads =
             settings.serialWhereSmall
-            ? CompiledPlan.usefulThreads(program.infos, settings.threads) : settings.threads
+            ? CompiledPlan.usefulThreads(program.infos, min(settings.threads, Int(rk_processors())))
+            : settings.threads
     }
 
     /// One thread where sharing saves less than a sixth. In seconds, for a fast core of today, so that in doubt the host's other cores

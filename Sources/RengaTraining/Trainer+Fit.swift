@@ -1,5 +1,6 @@
 // Trainer+Fit.swift: the loop over epochs and batches: from where the trainer stands to the recipe's end.
 // Not here: one step (Trainer+Step), what a checkpoint holds (Trainer+Checkpoint).
+import CRengaKernels
 import Glibc
 import RengaData
 import RengaNetwork
@@ -77,8 +78,7 @@ extension Trainer {
 
     private func loader(_ train: Dataset) throws(RengaError) -> BatchLoader {
         var options = BatchOptions(batch: recipe.batchSize)
-        // The loader's thread would be one more than the one thread asked for.
-        options.prefetches = threads > 1
+        options.threads = min(threads, Int(rk_processors()))
         options.seed = UInt64(recipe.seed)
         options.augmentation = try Augmentation(pad: recipe.augmentPad, flips: recipe.augmentFlip)
         options.normalization = train.element == .u8 ? try template.normalization() : nil
@@ -94,7 +94,7 @@ extension Trainer {
         _ source: BatchLoader, _ checkpoint: CheckpointOptions?, _ progress: ((TrainingProgress) -> Bool)?
     ) throws(RengaError) {
         let started = monotonicSeconds()
-        _ = try source.next(src: plan.src, labels: plan.labels)
+        _ = source.next(src: plan.src, labels: plan.labels)
         let result = try advance(rate: rate(of: position))
         position.batch += 1
         position.lossSum += result.loss

@@ -46,7 +46,7 @@ extension Trainer {
             statisticsBefore: statisticsBefore.bytes)
     }
 
-    /// All bytes of ``memory``: allocated at the start, never more. Data sets, batches made ahead and evaluations come on top.
+    /// All bytes of ``memory``: allocated at the start, never more. Data sets and evaluations come on top.
     public var peakBytes: Int { memory.total }
 
     /// Bytes that a trainer of these arguments would hold, planned without making it. Errors: those of ``init(_:recipe:options:)``.

@@ -38,7 +38,7 @@ final class BatchLoaderTests: XCTestCase {
         for _ in 0..<count {
             var images = [Float](repeating: -9, count: batch * shape.countPerImage)
             var labels = [Int32](repeating: -9, count: batch)
-            let (position, count) = try loader.next(src: &images, labels: &labels)
+            let (position, count) = loader.next(src: &images, labels: &labels)
             XCTAssert(labels[count...].allSatisfy { $0 == -9 }, "behind the batch")
             XCTAssert(images[(count * shape.countPerImage)...].allSatisfy { $0 == -9 }, "behind the batch")
             taken.append(
@@ -67,20 +67,42 @@ final class BatchLoaderTests: XCTestCase {
         XCTAssertEqual(Set(try batches(dropping, 5).flatMap(\.labels)).count, 20)
     }
 
-    func testPrefetchingDoesNotShow() throws {
+    func testThreadsDoNotShow() throws {
         var options = try options
         options.dropsLast = false
-        let ahead = try batches(BatchLoader(makeSet(), options), 20)
-        options.prefetches = false
-        XCTAssertEqual(try batches(BatchLoader(makeSet(), options), 20), ahead)
+        let alone = try batches(BatchLoader(makeSet(), options), 20)
+        options.threads = 3
+        XCTAssertEqual(try batches(BatchLoader(makeSet(), options), 20), alone)
         options.seed = 12
-        XCTAssertNotEqual(try batches(BatchLoader(makeSet(), options), 20), ahead)
+        XCTAssertNotEqual(try batches(BatchLoader(makeSet(), options), 20), alone)
+    }
+
+    /// Large enough to be shared: no image is left out or written twice, and no thread outlives the call.
+    func testLargeBatchesAreMadeByTheTeam() throws {
+        let shape = Shape(n: 64, h: 24, w: 24, c: 3)
+        let set = try Dataset(
+            copying: pattern(shape.count), labels: (0..<64).map { Int32($0) }, shape: shape, element: .u8,
+            layout: .nhwc, classes: 64)
+        var options = BatchOptions(batch: 32)
+        options.augmentation = try Augmentation(pad: 2, flips: true)
+        var made: [[Float]] = []
+        for threads in [1, 2, 5] {
+            options.threads = threads
+            let loader = try BatchLoader(set, options)
+            var images = [Float](repeating: .nan, count: 32 * shape.countPerImage)
+            var labels = [Int32](repeating: -1, count: 32)
+            for _ in 0..<2 { _ = loader.next(src: &images, labels: &labels) }
+            XCTAssertEqual(Set(labels).count, 32)
+            made.append(images + labels.map(Float.init))
+        }
+        XCTAssertEqual(made[0], made[1])
+        XCTAssertEqual(made[0], made[2])
     }
 
     func testResumesAnywhere() throws {
         var options = try options
-        for prefetches in [true, false] {
-            options.prefetches = prefetches
+        for threads in [1, 2] {
+            options.threads = threads
             let whole = try batches(BatchLoader(makeSet(), options), 12)
             for start in 0..<11 {
                 let loader = try BatchLoader(
@@ -94,7 +116,7 @@ final class BatchLoaderTests: XCTestCase {
     func testImagesAreTheDrawnCropsAndFlips() throws {
         var options = try options
         for layout in ImageLayout.allCases {
-            options.prefetches = layout == .nhwc
+            options.threads = layout == .nhwc ? 2 : 1
             let set = try makeSet(layout)
             let pixels = bytes(set)
             var draws: [Augmentation.Draw] = []
@@ -159,7 +181,7 @@ final class BatchLoaderTests: XCTestCase {
         XCTAssertNotEqual(draws, (0..<9000).map { augmentation.draw(seed: 4, epoch: 2, image: $0) })
     }
 
-    func testStopsAtAnyMomentAndLeavesNothing() throws {
+    func testStartsNoThreadForAFewImagesAndLetsTheSetGo() throws {
         func threads() -> Int {
             guard let folder = opendir("/proc/self/task") else { return 0 }
             defer { closedir(folder) }
@@ -181,29 +203,22 @@ final class BatchLoaderTests: XCTestCase {
         XCTAssertEqual(threads(), before)
     }
 
-    func testAForkedChildIsToldSo() throws {
+    func testAForkedChildGoesOnWithTheSameBatches() throws {
+        let expected = try batches(BatchLoader(makeSet(), options), 2)[1]
         let loader = try BatchLoader(makeSet(), options)
         _ = try batches(loader, 1)
-        var images = [Float](repeating: 0, count: 4 * shape.countPerImage)
-        var labels = [Int32](repeating: 0, count: 4)
         // Swift hides fork(); hosts (Python's multiprocessing) call it all the same.
         typealias Fork = @convention(c) () -> pid_t
         let fork = unsafeBitCast(try XCTUnwrap(dlsym(nil, "fork")), to: Fork.self)
         let child = fork()
         if child == 0 {
             alarm(20)
-            do {
-                _ = try loader.next(src: &images, labels: &labels)
-                _exit(1)
-            } catch {
-                _exit(error.status == .busy ? 42 : 2)
-            }
+            _exit((try? batches(loader, 1)) == [expected] ? 42 : 1)
         }
         var status: Int32 = 0
         XCTAssertEqual(waitpid(child, &status, 0), child)
         XCTAssertEqual(status, 42 << 8, "exit code 42, no signal")
-        // The parent goes on.
-        XCTAssertEqual(try loader.next(src: &images, labels: &labels).position, BatchPosition(epoch: 0, batch: 1))
+        XCTAssertEqual(try batches(loader, 1), [expected], "the parent goes on")
     }
 
     func testRefusesWhatCannotBe() throws {

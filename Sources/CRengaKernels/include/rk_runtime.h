@@ -78,6 +78,10 @@ typedef struct rk_step {
  * May be called from several threads at once, and in a child after fork. */
 int rk_run(const rk_step *steps, size_t count, int32_t threads, double *seconds, const volatile int32_t *stop);
 
+/* The processors that the scheduler may put the calling thread on, at least 1 and at most RK_MAX_THREADS. More threads at work than these only
+ * wait for each other. */
+int32_t rk_processors(void);
+
 /* min(affinity mask, cgroup v1/v2 CPU quota rounded up, OMP_NUM_THREADS, RENGA_NUM_THREADS), at least 1. Read anew at each call. */
 int32_t rk_default_threads(void);
 
