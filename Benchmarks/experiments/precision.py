@@ -49,13 +49,23 @@ def train(options: argparse.Namespace, precision: str, seed: int) -> dict[str, A
 
 
 def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Test errors by precision, each judged in its own, and their differences over the seeds."""
-    errors = {
-        name: {run["seed"]: run["test_error"][name] for run in runs if run["precision"] == name} for name in PRECISIONS
-    }
-    found: dict[str, Any] = {name: summary.spread(list(of.values())) for name, of in errors.items() if of}
-    found["bf16_minus_f32"] = summary.compared(errors["f32"], errors["bf16"])
+    """Test errors and losses by precision, each judged in its own, and their differences over the seeds."""
+    found: dict[str, Any] = {}
+    for measure in ("test_error", "test_loss"):
+        values = {
+            name: {run["seed"]: run[measure][name] for run in runs if run["precision"] == name} for name in PRECISIONS
+        }
+        found[measure] = {name: summary.spread(list(of.values())) for name, of in values.items() if of}
+        found[measure]["bf16_minus_f32"] = summary.compared(values["f32"], values["bf16"])
     return found
+
+
+def write(runs: list[dict[str, Any]], file: Path) -> None:
+    """All runs with their summary; a file that is there is whole."""
+    found = {"network": NETWORK, "machine": dict(machine()), "summary": summarise(runs), "runs": runs}
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    partial.replace(file)
 
 
 def main() -> None:
@@ -67,17 +77,17 @@ def main() -> None:
     options = parser.parse_args()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     runs = json.loads(options.out.read_text())["runs"] if options.out.exists() else []
-    done = {(run["precision"], run["seed"], run["side"], run["epochs"]) for run in runs}
+    if any((run["side"], run["epochs"]) != (options.side, options.epochs) for run in runs):
+        parser.error(f"{options.out} holds runs of another size or length: name another file by --out")
+    done = {(run["precision"], run["seed"]) for run in runs}
     for seed in options.seeds:
         for precision in PRECISIONS:
-            if (precision, seed, options.side, options.epochs) in done:
+            if (precision, seed) in done:
                 continue
             runs.append(train(options, precision, seed))
-            found = {"network": NETWORK, "machine": dict(machine()), "summary": summarise(runs), "runs": runs}
-            partial = options.out.with_suffix(".partial")
-            partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-            partial.replace(options.out)
+            write(runs, options.out)
             print(f"{precision} seed {seed}: {runs[-1]['test_error']} in {runs[-1]['seconds']:.0f} s", flush=True)
+    write(runs, options.out)
     print(json.dumps(summarise(runs), indent=1))
 
 
