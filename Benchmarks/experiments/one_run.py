@@ -19,7 +19,8 @@ from renga.measure import peak_resident_bytes
 from renga.report import Recorder
 
 WRONG_LABELS = 0.2
-FEW_IMAGES = 5_000
+#: Images of the kinds of data that take a part only; chosen by the seed.
+PARTS = {"noisy": 10_000, "few": 5_000}
 
 
 def shrunk(opened: renga.Dataset, side: int) -> np.ndarray:
@@ -44,12 +45,12 @@ def data(plan: plans.Plan, kind: str, seed: int) -> tuple[renga.Dataset, renga.D
     (x, y), test = parts
     x, y = x[: plan.train_images], y[: plan.train_images].copy()
     random = np.random.default_rng([20, seed])
+    if kind in PARTS:
+        chosen = random.permutation(len(y))[: PARTS[kind]]
+        x, y = x[chosen], y[chosen]
     if kind == "noisy":
         wrong = random.random(len(y)) < WRONG_LABELS
         y[wrong] = (y[wrong] + random.integers(1, 10, int(wrong.sum()))) % 10
-    elif kind == "few":
-        chosen = random.permutation(len(y))[:FEW_IMAGES]
-        x, y = x[chosen], y[chosen]
     return renga.Dataset(x, y, classes=10), renga.Dataset(*test, classes=10)
 
 

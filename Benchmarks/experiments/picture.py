@@ -10,7 +10,7 @@ from math import ceil, floor, log2
 from pathlib import Path
 from typing import Any
 
-WIDTH, PANEL, LEFT, GAP = 1000, 230, 120, 50
+WIDTH, PANEL, LEFT, GAP = 1000, 230, 150, 50
 COLOURS = ("#1f5fa8", "#c2571a", "#2c8a4b", "#8a4bb0", "#a0364a")
 
 

@@ -26,7 +26,7 @@ class Group:
     name: str
     question: str
     nets: tuple[Net, ...]
-    data: str  #: "all"; "noisy": 20 % of the training labels are wrong; "few": 5,000 training images
+    data: str  #: "all" images; "noisy": 10,000, of whose labels 20 % are wrong; "few": 5,000
     epochs: float  #: of the whole training set; a part of it is gone through as many times more as it is smaller
 
 
@@ -57,6 +57,13 @@ RESNET = Net("ResNet-26", "resnet", {"depth": 26, "shortcut": "project", **_ASSE
 DILN = Net("DILN-14", "inception", {"depth": 14, "branches": 2, **_ASSEMBLY})
 DMRNET = Net("DMRNet-14", "dmrnet", {"depth": 14, "branches": 2, **_ASSEMBLY})
 
+# Han et al. 2016, Yamada et al. 2016: one network, its branches always there, dropped whole, or dropped in two parts.
+_PYRAMID: dict[str, Option] = {"depth": 20, "alpha": 18, "classes": 10, "init": "he_fan_out"}
+PYRAMIDS = tuple(
+    Net(name, "pyramidnet", {**_PYRAMID, "stochastic_depth": gates})
+    for name, gates in (("PyramidNet-20", "none"), ("PyramidDrop-20", "joint"), ("PyramidSepDrop-20", "separate"))
+)
+
 GROUPS = (
     Group(
         "assembly",
@@ -65,4 +72,14 @@ GROUPS = (
         "all",
         4,
     ),
+    Group(
+        "pyramid",
+        "A pyramidal network without gates, with one gate a block (PyramidDrop), and with two (PyramidSepDrop).",
+        PYRAMIDS,
+        "all",
+        3,
+    ),
+    Group("pyramid-few", "The same where data are few.", PYRAMIDS, "few", 1.5),
+    Group("pyramid-noisy", "The same where labels are wrong.", PYRAMIDS, "noisy", 2),
+    Group("assembly-few", "The chain and merge-and-run where data are few.", (RESNET, DMRNET), "few", 1.5),
 )

@@ -118,7 +118,7 @@ def markdown(found: dict[str, Any]) -> str:
 #: What a group's data is, for people.
 DATA = {
     "all": "all training images",
-    "noisy": "20 % of the training labels are wrong",
+    "noisy": "10,000 training images, 20 % of their labels wrong",
     "few": "5,000 training images",
 }
 

@@ -11,6 +11,15 @@ void rk_sum(const void *args, const rk_team *team) {
   if (begin < end) rk_loops_of(a->isa, a->type)->sum(a, begin, end);
 }
 
+void rk_scaled(const void *args, const rk_team *team) {
+  const rk_scaled_args *a = args;
+  RK_REFERENCE_STEP(scaled, a)
+  int64_t begin, end;
+  rk_share_floats(a->count, team, &begin, &end);
+  if (begin >= end) return;
+  rk_loops_of(a->isa, a->type)->scaled(end - begin, a->scale, rk_at(a->src, a->type, begin), a->accumulate, rk_to(a->dst, a->type, begin));
+}
+
 void rk_relu_backward(const void *args, const rk_team *team) {
   const rk_relu_backward_args *a = args;
   RK_REFERENCE_STEP(relu_backward, a)

@@ -65,7 +65,7 @@ struct MergeAndRunDesign {
 
     init(_ options: AttributeReader) throws(RengaError) {
         base = try BranchedDesign(options, published: [44: [2, 2, 8, 2], 50: [1, 2, 11, 2]])
-        mixing = try StreamMixing(options)
+        mixing = try StreamMixing(options, streams: base.branches)
         hasRelu = try options.flag("relu")
         let isLarge = base.frame.stem == .imagenet
         shortcut = try Shortcut(options) ?? (isLarge && base.frame.depth == 50 ? .none : .project)

@@ -62,11 +62,11 @@ extension PyramidNet: Architecture {
         var widths: [Int] = []
         for _ in 0..<blocks {
             width = adds ? width + step : width * factor
-            guard let rounded = Int(exactly: (width + 0.5).rounded(.down)), rounded <= Convolution.mostChannels / 4
+            guard let rounded = Int(exactly: (width + 0.5).rounded(.down)), rounded <= ResidualFrame.mostChannels
             else {
                 throw RengaError(
                     .invalidArgument,
-                    "option 'alpha' must keep all widths within \(Convolution.mostChannels / 4), got \(alpha)")
+                    "option 'alpha' must keep all widths within \(ResidualFrame.mostChannels), got \(alpha)")
             }
             widths.append(rounded)
         }

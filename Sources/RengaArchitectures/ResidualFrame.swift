@@ -28,6 +28,9 @@ struct ResidualFrame {
     static let block =
         "Branches of two 3x3 convolutions, or of 1x1, 3x3, 1x1; auto: bottleneck with stem=imagenet, else basic."
 
+    /// So many channels may a map have at most: filters between two such maps still have a size.
+    static let mostChannels = Convolution.mostChannels / 4
+
     /// Channels of the first stage.
     static let width = AttributeSpec(
         "width", .integer(1...4096), default: "16",
@@ -65,11 +68,11 @@ struct ResidualFrame {
     func widths(_ options: AttributeReader) throws(RengaError) -> [Int] {
         let widen = try options.integer("widen")
         let last = (width * widen) << (counts.count - 1) * branch.expansion
-        guard last <= Convolution.mostChannels else {
+        guard last <= ResidualFrame.mostChannels else {
             throw RengaError(
                 .invalidArgument,
                 "options 'width'=\(width) and 'widen'=\(widen) make \(last) channels in the last stage; "
-                    + "a convolution has at most \(Convolution.mostChannels)")
+                    + "at most \(ResidualFrame.mostChannels) are possible")
         }
         return counts.indices.map { (width * widen) << $0 }
     }

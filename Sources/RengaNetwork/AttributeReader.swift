@@ -88,6 +88,12 @@ public struct AttributeReader: Sendable {
         return value
     }
 
+    /// The value of an option of several numbers.
+    public func numbers(_ name: String) throws(RengaError) -> [Double] {
+        guard case .numbers(let value) = try value(name) else { throw wrongKind(name) }
+        return value
+    }
+
     private func value(_ name: String) throws(RengaError) -> AttributeValue {
         guard let (text, spec) = text(name) else {
             let words = specs.first { $0.name == name }?.kind.words ?? "unknown"
@@ -123,6 +129,7 @@ private enum AttributeValue {
     case flag(Bool)
     case choice(String)
     case size(ImageSize)
+    case numbers([Double])
 
     /// Parses `text` as `kind`; nil if malformed or out of bounds.
     init?(_ text: String, _ kind: AttributeKind) {
@@ -147,6 +154,11 @@ private enum AttributeValue {
             guard parts.count == 3, let h = parts[0], let w = parts[1], let c = parts[2] else { return nil }
             guard [h, w, c].allSatisfy(AttributeKind.sizeExtents.contains) else { return nil }
             self = .size(ImageSize(h: h, w: w, c: c))
+        case .numbers(let counts):
+            let values = text.split { $0 == " " || $0 == ";" }.map { Double($0) }
+            let known = values.compactMap(\.self).filter { $0.magnitude <= AttributeKind.largestOfNumbers }
+            guard known.count == values.count, counts.contains(known.count) else { return nil }
+            self = .numbers(known)
         }
     }
 }
@@ -154,6 +166,8 @@ private enum AttributeValue {
 extension AttributeKind {
     /// What each extent of a size may be.
     static let sizeExtents = 1...(1 << 20)
+    /// How large each of several numbers may be.
+    static let largestOfNumbers = 1e6
 
     /// "a whole number in 1...4096": the end of "must be …".
     var words: String {
@@ -163,6 +177,8 @@ extension AttributeKind {
         case .flag: "yes or no"
         case .choice(let words): "one of \(words.joined(separator: ", "))"
         case .size: "a size HxWxC with extents in \(Self.sizeExtents.lowerBound)...\(Self.sizeExtents.upperBound)"
+        case .numbers(let counts):
+            "\(counts.lowerBound) to \(counts.upperBound) numbers of at most \(Int(Self.largestOfNumbers)), separated by spaces or ;"
         }
     }
 }

@@ -19,6 +19,7 @@ extension AttributeSpec {
         case .flag: (word, choices) = ("flag", ["yes", "no"])
         case .choice(let words): (word, choices) = ("choice", .list(words.map { .text($0) }))
         case .size: word = "size"
+        case .numbers: word = "numbers"
         }
         return [
             "name": .text(name), "kind": .text(word), "default": defaultText.map { .text($0) } ?? .null,

@@ -13,6 +13,8 @@ public enum AttributeKind: Sendable, Equatable {
     case choice([String])
     /// The size of an image, "HxWxC": three whole numbers of at least 1.
     case size
+    /// So many numbers between ±1e6, separated by spaces or semicolons: "0.5 0.5; 0.5 0.5".
+    case numbers(ClosedRange<Int>)
 }
 
 /// One attribute: its name, kind, default (nil = required) and a sentence that says what it does.

@@ -6,7 +6,8 @@ public enum OperatorTable {
     /// All operators, in the order in which they are listed to people.
     public static let all: [any Operator.Type] = [
         Convolution.self, Linear.self, BatchNorm.self, ReLU.self, PReLU.self, MaxPool.self, AveragePool.self,
-        GlobalAveragePool.self, Add.self, Mean.self, Concat.self, ChannelSlice.self, ChannelPad.self, Flatten.self,
+        GlobalAveragePool.self, Add.self, Mean.self, WeightedSum.self, Concat.self, ChannelSlice.self, ChannelPad.self,
+        Flatten.self,
         Dropout.self, StochasticGate.self, Softmax.self,
     ]
 

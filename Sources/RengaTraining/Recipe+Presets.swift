@@ -31,6 +31,39 @@ public struct RecipePreset: Sendable {
                 "epochs": "164", "learning_rate": "0.1", "schedule": "multistep", "warmup_epochs": "1",
                 "nesterov": "no", "weight_decay": "1e-4", "pad": "4", "flip": "yes",
             ]),
+        // SGD with Nesterov momentum 0.9 and weight decay 1e-4 on everything are the default recipe's already. First values are the network's
+        // option "init": the families' defaults are their papers'.
+        RecipePreset(
+            name: "dmrnet-cifar",
+            documentation:
+                "Merge-and-run networks on CIFAR (Zhao et al. 2016): drops at 1/2, 3/4, 7/8, shift by 4, mirror.",
+            options: mergeAndRun.merging(["epochs": "400", "pad": "4", "flip": "yes"]) { $1 }),
+        RecipePreset(
+            name: "dmrnet-svhn", documentation: "Merge-and-run networks on SVHN (Zhao et al. 2016): no augmentation.",
+            options: mergeAndRun.merging(["epochs": "40"]) { $1 }),
+        RecipePreset(
+            name: "dmrnet-imagenet",
+            documentation:
+                "Merge-and-run networks on ImageNet (Zhao et al. 2016): drops every 30 of 100 epochs; crops are the caller's.",
+            options: imageNet.merging(["batch": "256", "learning_rate": "0.1", "nesterov": "no"]) { $1 }),
+        RecipePreset(
+            name: "pyramidnet-cifar10",
+            documentation:
+                "Pyramidal networks on CIFAR-10 (Han et al. 2016): drops at 1/2 and 3/4, shift by 4, mirror.",
+            options: pyramid.merging(["learning_rate": "0.1"]) { $1 }),
+        RecipePreset(
+            name: "pyramidnet-cifar100", documentation: "The same on CIFAR-100, where the rate begins at 0.5.",
+            options: pyramid.merging(["learning_rate": "0.5"]) { $1 }),
+        RecipePreset(
+            name: "pyramidnet-imagenet",
+            documentation:
+                "Pyramidal networks on ImageNet (Han et al. 2016): drops every 30 of 100 epochs; crops are the caller's.",
+            options: imageNet.merging(["learning_rate": "0.05"]) { $1 }),
+        RecipePreset(
+            name: "sepdrop-cifar",
+            documentation:
+                "Pyramidal networks with stochastic depth, separated or not, on CIFAR (Yamada et al. 2016): the rate begins at 0.5.",
+            options: pyramid.merging(["learning_rate": "0.5"]) { $1 }),
         RecipePreset(
             name: "adamw",
             documentation: "AdamW along a cosine behind a short warm-up, no decay of norms and biases.",
@@ -38,6 +71,18 @@ public struct RecipePreset: Sendable {
                 "epochs": "30", "optimizer": "adamw", "learning_rate": "0.001", "schedule": "cosine",
                 "warmup_epochs": "1", "weight_decay": "0.05", "decay_norm": "no", "decay_bias": "no",
             ]),
+    ]
+
+    private static let mergeAndRun: Attributes = [
+        "batch": "64", "learning_rate": "0.1", "schedule": "multistep", "per_epoch": "yes", "third_drop": "0.875",
+    ]
+    /// The papers count epochs from 1 and drop the rate as epochs 150 and 225 of 300 begin.
+    private static let pyramid: Attributes = [
+        "epochs": "300", "schedule": "multistep", "per_epoch": "yes", "first_drop": "\(149.0 / 300)",
+        "second_drop": "\(224.0 / 300)", "pad": "4", "flip": "yes",
+    ]
+    private static let imageNet: Attributes = [
+        "epochs": "100", "schedule": "step", "per_epoch": "yes", "step_epochs": "30", "flip": "yes",
     ]
 }
 

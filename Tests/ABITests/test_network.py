@@ -31,6 +31,28 @@ def test_unknown_names_list_the_known_ones(renga, network):
         renga.network_get_parameter(network, b"nothing", noise(1), 1)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "options", "sentence"),
+    [
+        (b"dmrnet", b"branches=0", "dmrnet: option 'branches' .*1...8.*'0'"),
+        (b"inception", b"branches=9", "option 'branches' .*1...8.*'9'"),
+        (b"pyramidnet", b"alpha=-3", "option 'alpha' .*0.0...10000.0.*'-3'"),
+        (b"resnet", b"depth=21", "option 'depth' .*6n.2.*21"),
+        (b"dmrnet", b"depth=12,block=bottleneck", "option 'depth' .*9n.2.*12"),
+        (b"pyramidnet", b"survival=0", "option 'survival' .*'0'"),
+        (b"pyramidnet", b"survival=1.01", "option 'survival' .*1.0.*'1.01'"),
+        (b"resnet", b"classes=1", "option 'classes' .*2...1000000.*'1'"),
+        (b"dmrnet", b"depth=8,width=4096,widen=64", "'width'=4096 and 'widen'=64.*262144"),
+        (b"pyramidnet", b"depth=8,alpha=10000,widening=mul,width=4096", "option 'alpha' .*262144.*10000"),
+        (b"dmrnet", b"mapping=custom,mixing=1 1; 1 1", "option 'mixing' .*idempotent"),
+    ],
+)
+def test_bad_options_are_named_with_bounds_and_value(renga, architecture, options, sentence):
+    with pytest.raises(Failure, match=sentence) as failure:
+        renga.made("network_create", architecture, options, 1)
+    assert failure.value.status == abi.ERROR_INVALID_ARGUMENT
+
+
 def test_info_and_descriptions_agree(renga, network):
     info = abi.NetworkInfo()
     renga.network_info_init(ctypes.byref(info), ctypes.sizeof(info))
@@ -49,7 +71,7 @@ def test_listings_are_json_with_bounds(renga):
     for name, noun in (("architectures", "architectures"), ("operators", "operators")):
         for entry in json.loads(renga.text(name))[noun]:
             for option in entry["options"]:
-                assert option["name"] and option["documentation"] and option["kind"] in ("integer", "number", "flag", "choice", "size")
+                assert option["name"] and option["documentation"] and option["kind"] in ("integer", "number", "flag", "choice", "size", "numbers")
     recipes = json.loads(renga.text("recipes"))
     assert {"name", "kind", "default"} <= set(recipes["options"][0]) and recipes["presets"]
 

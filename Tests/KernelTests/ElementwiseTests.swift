@@ -29,6 +29,31 @@ final class ElementwiseTests: XCTestCase {
         return dst.values
     }
 
+    func testScaledMatchesTheTwinOnAnyTeam() {
+        for count in Self.counts {
+            var random = TestRandom(count)
+            let (src, before) = (random.floats(count), random.floats(count))
+            for accumulate in [false, true] {
+                func scaled(_ isa: rk_isa, threads: Int32 = 1) -> [Float] {
+                    let (from, dst) = (Floats(src), Floats(before, misaligned: true))
+                    var arguments = rk_scaled_args()
+                    (arguments.isa, arguments.count, arguments.scale) = (isa, Int64(count), -0.7)
+                    (arguments.accumulate, arguments.src, arguments.dst) = (
+                        accumulate ? 1 : 0, from.map, dst.mutableMap
+                    )
+                    runStep(rk_scaled, arguments, threads: threads)
+                    assertIntact([from, dst], "scaled")
+                    return dst.values
+                }
+                let twin = scaled(RK_ISA_REFERENCE)
+                assertClose(twin, zip(src, before).map { -0.7 * $0 + (accumulate ? $1 : 0) }, 1e-6, "the twin")
+                forEachSetAndTeam { isa, threads, name in
+                    assertClose(scaled(isa, threads: threads), twin, 1e-6, "\(name): \(count)")
+                }
+            }
+        }
+    }
+
     func testSumMatchesTheTwinOnAnyTeam() {
         for count in Self.counts {
             var random = TestRandom(count)

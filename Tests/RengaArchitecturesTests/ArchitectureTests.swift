@@ -18,10 +18,11 @@ final class ArchitectureTests: XCTestCase {
         var combinations = 0
         for family in Architectures.all {
             let free = family.attributes.filter {
-                !Self.choices(of: $0).isEmpty && $0.name != "init" && $0.name != "depth"
+                !Self.choices(of: $0).isEmpty && !Self.fixed.contains($0.name)
             }
             for choices in Self.combinations(free[...]) {
-                let options = (Self.small[family.name] ?? [:]).merging(choices) { $1 }
+                var options = (Self.small[family.name] ?? [:]).merging(choices) { $1 }
+                if choices["mapping"] == "custom" { options["mixing"] = "1 0; 0 1" }
                 // PyramidNet has no basic blocks behind the large stem; the sentence must name the option.
                 if family.name == "pyramidnet", choices["stem"] == "imagenet", choices["block"] == "basic" {
                     assertFails(.invalidArgument, "option 'block'") {
@@ -52,6 +53,9 @@ final class ArchitectureTests: XCTestCase {
         }
         return nil
     }
+
+    /// Options that are no part of the description, follow the others, or say more about gates only (StochasticDepthTests).
+    private static let fixed = ["init", "depth", "gate_scope", "gate_closed", "gate_init", "survival_decay"]
 
     private static func choices(of spec: AttributeSpec) -> [String] {
         switch spec.kind {
@@ -117,6 +121,27 @@ final class ArchitectureTests: XCTestCase {
             ("dmrnet", ["branches": "9"], ["'branches'", "1...8"]),
             ("vgg", ["depth": "12"], ["'depth'", "11, 13, 16, 19"]),
             ("dmrnet", ["depth": "56", "stem": "imagenet"], ["'depth'", "44, 50"]),
+            ("dmrnet", ["branches": "0"], ["'branches'", "1...8", "got '0'"]),
+            ("inception", ["branches": "0"], ["'branches'", "1...8", "got '0'"]),
+            ("resnet", ["classes": "1"], ["'classes'", "2...1000000", "got '1'"]),
+            ("pyramidnet", ["alpha": "-1"], ["'alpha'", "0.0...10000.0", "got '-1'"]),
+            ("pyramidnet", ["alpha": "nan"], ["'alpha'", "0.0...10000.0", "got 'nan'"]),
+            ("pyramidnet", ["depth": "111"], ["'depth'", "6n+2", "got 111"]),
+            ("dmrnet", ["depth": "57"], ["'depth'", "6n+2", "got 57"]),
+            (
+                "pyramidnet", ["alpha": "10000", "widening": "mul", "width": "4096", "depth": "8"],
+                ["'alpha'", "262144", "got 10000.0"]
+            ),
+            ("dmrnet", ["width": "4096", "widen": "64", "depth": "8"], ["'width'=4096", "'widen'=64", "262144"]),
+            ("pyramidnet", ["survival": "0"], ["'survival'", "got '0'"]),
+            ("pyramidnet", ["survival": "1.5"], ["'survival'", "1.0", "got '1.5'"]),
+            ("resnet", ["survival": "-0.1"], ["'survival'", "got '-0.1'"]),
+            ("dmrnet", ["mapping": "custom"], ["'mixing'", "2 x 2", "0 numbers"]),
+            ("dmrnet", ["mixing": "1 0; 0 1"], ["'mixing'", "mapping=custom"]),
+            (
+                "dmrnet", ["mapping": "custom", "mixing": "0.5 0.5; 0.5 0.4"],
+                ["'mixing'", "idempotent", "0.5 in row 1, column 2", "0.45"]
+            ),
             ("resnet", ["init": "zero"], ["'init'", "orthogonal"]),
         ]
         for (name, options, words) in wrong {

@@ -28,6 +28,7 @@ final class HostileOptionsTests: XCTestCase {
         case .integer(let bounds): ["\(bounds.lowerBound)", "\(bounds.upperBound)"]
         case .number(let bounds): ["\(bounds.lowerBound)", "\(bounds.upperBound)"]
         case .size: ["1x1x1", "1048576x1048576x1", "1x1x1048576", "1048576x1048576x1048576", "7x1000x2"]
+        case .numbers: ["", "1", String(repeating: "0.5 ", count: 64)]
         case .flag, .choice: []
         }
     }

@@ -67,6 +67,12 @@ enum Cases {
             try net.add("mean", from: [a, x, a])
             try net.add("relu")
         }
+        try add("weighted sum of many readers") { net, x in
+            let a = try net.add("convolution", conv)
+            let b = try net.add("weighted_sum", ["weights": "0.75 -1.5 0.3"], from: [a, x, a])
+            let one = try net.add("weighted_sum", ["weights": "2"], from: [b])
+            try net.add("add", from: [b, one, a])
+        }
         try add("mean of many readers") { net, x in
             let a = try net.add("convolution", conv)
             let m = try net.add("mean", from: [a, x])

@@ -94,6 +94,10 @@ struct ReferenceInterpreter {
             for i in dst.values.indices {
                 dst.values[i] = inputs.reduce(0) { $0 + $1.values[i] } / (node.op is Mean ? Double(inputs.count) : 1)
             }
+        case let op as WeightedSum:
+            for i in dst.values.indices {
+                dst.values[i] = zip(op.weights, inputs).reduce(0) { $0 + $1.0 * $1.1.values[i] }
+            }
         case is Concat: dst.values = rows(shape) { row in inputs.flatMap { line($0, row) } }
         case let op as ChannelSlice:
             dst.values = rows(shape) { row in Array(line(src, row)[op.begin..<(op.begin + op.count)]) }

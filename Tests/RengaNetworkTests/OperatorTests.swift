@@ -21,6 +21,7 @@ final class OperatorTests: XCTestCase {
             ("global_average_pool", "", [map], Shape(n: 3, h: 1, w: 1, c: 6)),
             ("flatten", "", [map], Shape(n: 3, h: 1, w: 1, c: 120)),
             ("add", "", [map, map, map], map), ("mean", "", [map], map),
+            ("weighted_sum", "weights=0.5 -2; 1e3", [map, map, map], map),
             ("concat", "", [map, wide, wide], Shape(n: 3, h: 4, w: 5, c: 10)),
             ("channel_slice", "begin=2,count=4", [map], Shape(n: 3, h: 4, w: 5, c: 4)),
             ("channel_pad", "before=1,after=2", [map], Shape(n: 3, h: 4, w: 5, c: 9)),
@@ -54,6 +55,15 @@ final class OperatorTests: XCTestCase {
         assertFails(.shapeMismatch, "same shape") { try self.make("add").outputShape([self.map, other]) }
         assertFails(.shapeMismatch, "same shape") { try self.make("mean").outputShape([other, self.map]) }
         assertFails(.shapeMismatch, "same shape") {
+            try self.make("weighted_sum", "weights=1 2").outputShape([other, self.map])
+        }
+        assertFails(.invalidArgument, "'weights'", "2 inputs", "got 3") {
+            try self.make("weighted_sum", "weights=1 2 3").outputShape([self.map, self.map])
+        }
+        for wrong in ["weights=", "weights=1 two", "weights=1e7", "weights=nan"] {
+            assertFails(.invalidArgument, "'weights'", "1 to 64 numbers") { try self.make("weighted_sum", wrong) }
+        }
+        assertFails(.shapeMismatch, "same shape") {
             try self.make("concat").outputShape([self.map, Shape(n: 3, h: 5, w: 5, c: 6)])
         }
         assertFails(.shapeMismatch, "channel 6 of only 6") {
@@ -82,7 +92,7 @@ final class OperatorTests: XCTestCase {
 
     private static let required: [String: Attributes] = [
         "convolution": ["channels": "4", "kernel": "1"], "linear": ["channels": "4"], "max_pool": ["kernel": "1"],
-        "average_pool": ["kernel": "1"], "channel_slice": ["count": "1"],
+        "average_pool": ["kernel": "1"], "channel_slice": ["count": "1"], "weighted_sum": ["weights": "1"],
     ]
 
     func testSizesThatOverflow() {

@@ -95,4 +95,44 @@ final class RecipeTests: XCTestCase {
         }
         XCTAssertEqual(try Recipe(preset: "default"), Recipe())
     }
+
+    /// The papers' recipes: batch, epochs, the rate as each epoch (counted from 1) begins, decay of everything, augmentation.
+    func testRecipesOfThePapers() throws {
+        let rows:
+            [(name: String, batch: Int, epochs: Int, rates: [Int: Double], pad: Int, flip: Bool, nesterov: Bool)] = [
+                (
+                    "dmrnet-cifar", 64, 400, [1: 0.1, 200: 0.1, 201: 0.01, 301: 1e-3, 350: 1e-3, 351: 1e-4], 4, true,
+                    true
+                ),
+                ("dmrnet-svhn", 64, 40, [1: 0.1, 20: 0.1, 21: 0.01, 31: 1e-3, 36: 1e-4, 40: 1e-4], 0, false, true),
+                ("dmrnet-imagenet", 256, 100, [1: 0.1, 30: 0.1, 31: 0.01, 61: 1e-3, 91: 1e-4], 0, true, false),
+                (
+                    "pyramidnet-cifar10", 128, 300, [1: 0.1, 149: 0.1, 150: 0.01, 224: 0.01, 225: 1e-3, 300: 1e-3], 4,
+                    true, true
+                ),
+                ("pyramidnet-cifar100", 128, 300, [149: 0.5, 150: 0.05, 225: 5e-3], 4, true, true),
+                ("pyramidnet-imagenet", 128, 100, [1: 0.05, 31: 5e-3, 91: 5e-5], 0, true, true),
+                ("sepdrop-cifar", 128, 300, [1: 0.5, 149: 0.5, 150: 0.05, 224: 0.05, 225: 5e-3], 4, true, true),
+            ]
+        for row in rows {
+            let recipe = try Recipe(preset: row.name)
+            XCTAssertEqual(recipe.batchSize, row.batch, row.name)
+            XCTAssertEqual(recipe.epochs, row.epochs, row.name)
+            XCTAssertEqual(recipe.optimizer, .sgd)
+            XCTAssertEqual([recipe.momentum, recipe.weightDecay], [0.9, 1e-4], row.name)
+            XCTAssertEqual(
+                [recipe.nesterov, recipe.decayNorm, recipe.decayBias], [row.nesterov, true, true], row.name)
+            XCTAssertEqual(recipe.augmentPad, row.pad, row.name)
+            XCTAssertEqual(recipe.augmentFlip, row.flip, row.name)
+            for (epoch, rate) in row.rates {
+                for step in [(epoch - 1) * 10, epoch * 10 - 1] {
+                    let factor = recipe.schedule.factor(step: step, stepsPerEpoch: 10, epochs: recipe.epochs)
+                    XCTAssertEqual(
+                        recipe.learningRate * factor, rate, accuracy: 1e-9 * rate, "\(row.name), epoch \(epoch)")
+                }
+            }
+        }
+        // Each can be overridden.
+        XCTAssertEqual(try Recipe(text: "dmrnet-cifar,epochs=3,flip=no").epochs, 3)
+    }
 }

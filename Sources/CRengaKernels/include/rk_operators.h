@@ -139,6 +139,18 @@ typedef struct rk_sum_args {
 } rk_sum_args;
 void rk_sum(const void *args, const rk_team *team);
 
+/* dst (+)= scale src; dst may be src. */
+typedef struct rk_scaled_args {
+  rk_isa isa;
+  rk_type type;
+  int64_t count;
+  float scale;
+  int32_t accumulate;
+  const void *src;
+  void *dst;
+} rk_scaled_args;
+void rk_scaled(const void *args, const rk_team *team);
+
 /* dst = src in another type: to bf16 by rounding to the nearest, ties to even. src and dst must not overlap unless the types are equal. */
 typedef struct rk_convert_args {
   rk_isa isa;

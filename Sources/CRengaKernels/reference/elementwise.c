@@ -11,6 +11,13 @@ void rk_reference_sum(const rk_sum_args *a) {
   }
 }
 
+void rk_reference_scaled(const rk_scaled_args *a) {
+  for (int64_t i = 0; i < a->count; i++) {
+    double before = a->accumulate ? (double)rk_get(a->dst, a->type, i) : 0;
+    rk_put(a->dst, a->type, i, (float)((double)a->scale * (double)rk_get(a->src, a->type, i) + before));
+  }
+}
+
 void rk_reference_convert(const rk_convert_args *a) {
   for (int64_t i = 0; i < a->count; i++) rk_put(a->dst, a->dst_type, i, rk_get(a->src, a->src_type, i));
 }

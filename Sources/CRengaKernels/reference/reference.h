@@ -15,6 +15,7 @@ void rk_reference_average_pool_backward(const rk_pool_backward_args *args);
 void rk_reference_global_average(const rk_global_average_args *args);
 void rk_reference_global_average_backward(const rk_global_average_backward_args *args);
 void rk_reference_sum(const rk_sum_args *args);
+void rk_reference_scaled(const rk_scaled_args *args);
 void rk_reference_convert(const rk_convert_args *args);
 void rk_reference_relu_backward(const rk_relu_backward_args *args);
 void rk_reference_prelu(const rk_prelu_args *args);
