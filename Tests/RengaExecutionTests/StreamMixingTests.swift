@@ -7,9 +7,8 @@ import TestSupport
 import XCTest
 
 final class StreamMixingTests: XCTestCase {
-    private func network(_ options: String) throws -> Network {
-        var network = try Architectures.make(
-            "dmrnet", options: Attributes(text: "depth=14,width=3,input=8x7x3," + options))
+    private func network(_ options: String, size: String = "depth=14,width=3,input=8x7x3") throws -> Network {
+        var network = try Architectures.make("dmrnet", options: Attributes(text: "\(size),\(options)"))
         try network.randomiseParameters(seed: 3)
         return network
     }
@@ -57,7 +56,9 @@ final class StreamMixingTests: XCTestCase {
 
     /// A projection that is not symmetric, with rows that do not sum to 1, trains: its gradients are those of finite differences.
     func testObliqueMixturesTrain() throws {
-        let check = try GradientCheck(network("branches=2,mapping=custom,mixing=1.5 -0.5; 1.5 -0.5,relu=no"), n: 3)
+        let oblique = try network(
+            "branches=2,mapping=custom,mixing=1.5 -0.5; 1.5 -0.5,relu=no", size: "depth=8,width=1,input=6x5x3")
+        let check = try GradientCheck(oblique, n: 3)
         try check.check(check.plan(), "oblique")
     }
 }
