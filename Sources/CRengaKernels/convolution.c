@@ -32,7 +32,8 @@ static int winograd_plan(rk_conv_plan *plan) {
 
 /* In order of preference; a shape gets the first entry that prefers and accepts it. */
 static const algorithm_entry ordered_list[] = {
-    {RK_CONV_BF16, "bf16", rk_half_prefers, rk_half_plan, rk_half_pack, rk_half_forward, rk_half_backward_data, NULL},
+    {RK_CONV_BF16, "bf16", rk_half_prefers, rk_half_plan, rk_half_pack, rk_half_forward, rk_half_backward_data,
+     rk_half_backward_weight},
     {RK_CONV_WINOGRAD_F4, "winograd-f4", winograd_prefers, winograd_plan, rk_winograd_pack, rk_winograd_forward, rk_winograd_backward_data,
      rk_winograd_backward_weight},
     {RK_CONV_WINOGRAD_F2, "winograd-f2", winograd_prefers, winograd_plan, rk_winograd_pack, rk_winograd_forward, rk_winograd_backward_data,
@@ -96,11 +97,13 @@ static int plan_entry(const algorithm_entry *entry, rk_conv_plan *plan) {
 
 int rk_conv_plan_init(rk_conv_plan *plan, const rk_conv_shape *shape, rk_conv_pass pass, rk_type type, rk_conv_algorithm algorithm,
                       rk_isa isa, int32_t threads) {
-  if (!shape_is_sound(shape) || (type != RK_F32 && type != RK_BF16) || threads < 1 || threads > RK_MAX_THREADS || !rk_isa_supported(isa)) return -1;
+  if (type != RK_F32 && type != RK_BF16) return -1;
+  if (!shape_is_sound(shape) || threads < 1 || threads > RK_MAX_THREADS || !rk_isa_supported(isa)) return -1;
   for (size_t i = 0; i < ENTRIES; i++) {
     const algorithm_entry *entry = &ordered_list[i];
     if (algorithm != RK_CONV_AUTO && entry->algorithm != algorithm) continue;
-    *plan = (rk_conv_plan){.shape = *shape, .pass = pass, .algorithm = entry->algorithm, .isa = isa, .type = type, .threads = threads};
+    *plan = (rk_conv_plan){.shape = *shape, .pass = pass, .algorithm = entry->algorithm, .isa = isa, .threads = threads};
+    plan->type = type;
     if (algorithm == RK_CONV_AUTO && entry->prefers && !entry->prefers(plan)) continue;
     if (plan_entry(entry, plan) == 0) return 0;
   }

@@ -117,7 +117,8 @@ static int prepare(const rk_conv_plan *plan, int64_t phase, half *half) {
 
 int rk_half_plan(rk_conv_plan *plan) {
   const rk_conv_shape *shape = &plan->shape;
-  if (plan->type != RK_BF16 || !rk_half_kernels_of(plan->isa) || plan->pass == RK_CONV_BACKWARD_WEIGHT) return -1;
+  if (plan->type != RK_BF16 || !rk_half_kernels_of(plan->isa)) return -1;
+  if (plan->pass == RK_CONV_BACKWARD_WEIGHT) return rk_half_backward_weight_plan(plan);
   if (plan->pass == RK_CONV_BACKWARD_DATA && (shape->stride_h > RK_CONV_MOST_STRIDE || shape->stride_w > RK_CONV_MOST_STRIDE)) return -1;
   int64_t most = 0, packed = 0;
   for (int64_t phase = 0; phase < rk_conv_phases(plan); phase++) {

@@ -50,5 +50,7 @@ int rk_half_prefers(const rk_conv_plan *plan);
 int rk_half_plan(rk_conv_plan *plan);
 void rk_half_pack(const rk_conv_pack_args *args, const rk_team *team);
 void rk_half_forward(const rk_conv_forward_args *args, const rk_team *team);
+int rk_half_backward_weight_plan(rk_conv_plan *plan);
+void rk_half_backward_weight(const rk_conv_backward_weight_args *args, const rk_team *team);
 void rk_half_backward_data(const rk_conv_backward_data_args *args, const rk_team *team);
 #endif
