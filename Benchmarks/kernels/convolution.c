@@ -7,7 +7,7 @@
  *     $K/runtime*.c $K/convolution*.c $K/winograd*.c $K/{reference,generic,x86/avx2,x86/avx512}/convolution.c \
  *     $K/{generic,x86/avx2,x86/avx512}/winograd.c -o /tmp/convolution-bench -lomp5 -lm && /tmp/convolution-bench
  *
- * Arguments: cifar, resnet, vgg, channels, linear or all; threads; instruction set (1 generic, 2 avx2, 3 avx512).
+ * Arguments: cifar, resnet, vgg, channels, linear or all; threads; instruction set (1 generic, 2 avx2, 3 avx512); part of a layer's name.
  * Figures are the best of several runs: the machine's own noise only ever adds. */
 #include "rk_convolution.h"
 #include <stdio.h>
@@ -71,16 +71,19 @@ static float *numbers(size_t count) {
 /* The best time of one step among programs of `STEPS` of them: as in a network, one parallel region is shared by many steps.
  * args: one for all steps (size 0), or one for each, `size` bytes apart. */
 #define STEPS 8
-static double seconds_of(rk_step_fn run, const void *args, size_t size, int threads) {
-  rk_step steps[STEPS];
-  for (int i = 0; i < STEPS; i++) steps[i] = (rk_step){.run = run, .args = (const char *)args + (size_t)i * size};
+#define MOST_STEPS 64
+/* Weights that a deep network walks through between two uses of the same ones. */
+#define WEIGHT_FLOATS (60 * 1000 * 1000)
+static double seconds_of(rk_step_fn run, const void *args, size_t size, int count, int threads) {
+  rk_step steps[MOST_STEPS];
+  for (int i = 0; i < count; i++) steps[i] = (rk_step){.run = run, .args = (const char *)args + (size_t)i * size};
   double best = 1e9, spent = 0;
   for (int i = 0; i < 3 || (spent < 0.25 && i < 400); i++) {
     double start = now(threads);
-    rk_run(steps, STEPS, threads, NULL, NULL);
+    rk_run(steps, (size_t)count, threads, NULL, NULL);
     double took = now(threads) - start;
     spent += took;
-    if (took / STEPS < best) best = took / STEPS;
+    if (took / count < best) best = took / count;
   }
   return best;
 }
@@ -102,11 +105,11 @@ static double peak(int threads, rk_isa isa) {
                                .oh = 14 * threads,
                                .ow = 140};
   rk_conv_plan plan;
-  if (rk_conv_plan_init(&plan, &shape, RK_CONV_FORWARD, RK_CONV_DIRECT, isa, threads) != 0) exit(1);
+  if (rk_conv_plan_init(&plan, &shape, RK_CONV_FORWARD, RK_F32, RK_CONV_DIRECT, isa, threads) != 0) exit(1);
   float *src = numbers((size_t)(shape.h * shape.w * 256)), *packed = numbers(plan.packed_floats),
         *dst = numbers((size_t)(shape.h * shape.w * 32));
   rk_conv_forward_args args = {.plan = &plan, .src = src, .packed = packed, .dst = dst, .scratch = NULL};
-  double seconds = seconds_of(rk_conv_forward, &args, 0, threads);
+  double seconds = seconds_of(rk_conv_forward, &args, 0, STEPS, threads);
   rk_free(src), rk_free(packed), rk_free(dst);
   return 2.0 * 256 * 32 * (double)(shape.h * shape.w) / seconds / 1e9;
 }
@@ -132,18 +135,20 @@ static void time_pass(const layer *layer, rk_conv_pass pass, rk_conv_algorithm a
                                .oh = out,
                                .ow = out};
   rk_conv_plan plan;
-  if (rk_conv_plan_init(&plan, &shape, pass, algorithm, isa, threads) != 0) return;
+  if (rk_conv_plan_init(&plan, &shape, pass, RK_F32, algorithm, isa, threads) != 0) return;
   size_t weights = (size_t)(shape.r * shape.s * shape.c * shape.k);
   float *src = numbers((size_t)(shape.n * shape.h * shape.w * shape.c)), *dst = numbers((size_t)(shape.n * out * out * shape.k));
   float *weight = numbers(weights), *packed = numbers(plan.packed_floats), *bias = numbers((size_t)shape.k);
   float *scratch = numbers(plan.scratch_floats);
   rk_conv_pack_args pack = {.plan = &plan, .weight = weight, .packed = packed};
-  double packing = pass == RK_CONV_BACKWARD_WEIGHT ? 0 : seconds_of(rk_conv_pack, &pack, 0, threads), seconds = 0;
+  double packing = pass == RK_CONV_BACKWARD_WEIGHT ? 0 : seconds_of(rk_conv_pack, &pack, 0, STEPS, threads), seconds = 0;
   if (pass == RK_CONV_FORWARD) {
-    /* Each step has weights of its own, as the layers of a network have: they do not wait in a cache. */
-    float *all = numbers(plan.packed_floats * STEPS);
-    rk_conv_forward_args args[STEPS];
-    for (size_t i = 0; i < STEPS; i++)
+    /* Each step has weights of its own, as the layers of a network have, and together more than any cache holds. */
+    size_t sets = WEIGHT_FLOATS / plan.packed_floats;
+    sets = sets < STEPS ? STEPS : sets > MOST_STEPS ? MOST_STEPS : sets;
+    float *all = numbers(plan.packed_floats * sets);
+    rk_conv_forward_args args[MOST_STEPS];
+    for (size_t i = 0; i < sets; i++)
       args[i] = (rk_conv_forward_args){.plan = &plan,
                                        .src = src,
                                        .packed = all + i * plan.packed_floats,
@@ -151,14 +156,14 @@ static void time_pass(const layer *layer, rk_conv_pass pass, rk_conv_algorithm a
                                        .activation = RK_ACTIVATION_RELU,
                                        .dst = dst,
                                        .scratch = scratch};
-    seconds = seconds_of(rk_conv_forward, args, sizeof args[0], threads);
+    seconds = seconds_of(rk_conv_forward, args, sizeof args[0], (int)sets, threads);
     rk_free(all);
   } else if (pass == RK_CONV_BACKWARD_DATA) {
     rk_conv_backward_data_args args = {.plan = &plan, .ddst = dst, .packed = packed, .dsrc = src, .scratch = scratch};
-    seconds = seconds_of(rk_conv_backward_data, &args, 0, threads);
+    seconds = seconds_of(rk_conv_backward_data, &args, 0, STEPS, threads);
   } else {
     rk_conv_backward_weight_args args = {.plan = &plan, .src = src, .ddst = dst, .dweight = weight, .dbias = NULL, .scratch = scratch};
-    seconds = seconds_of(rk_conv_backward_weight, &args, 0, threads);
+    seconds = seconds_of(rk_conv_backward_weight, &args, 0, STEPS, threads);
   }
   static const char *const names[] = {"forward", "bwd-data", "bwd-weight"};
   double work = 2.0 * (double)(shape.n * out * out) * (double)weights;
@@ -167,8 +172,9 @@ static void time_pass(const layer *layer, rk_conv_pass pass, rk_conv_algorithm a
   rk_free(src), rk_free(dst), rk_free(weight), rk_free(packed), rk_free(bias), rk_free(scratch);
 }
 
-static void time_layers(const layer *layers, size_t count, int passes, int threads, rk_isa isa) {
+static void time_layers(const layer *layers, size_t count, int passes, int threads, rk_isa isa, const char *part) {
   for (size_t i = 0; i < count; i++) {
+    if (strstr(layers[i].name, part) == NULL) continue;
     double top = peak(threads, isa);
     for (int pass = 0; pass < passes; pass++)
       for (int algorithm = RK_CONV_DIRECT; algorithm <= RK_CONV_WINOGRAD_F4; algorithm++)
@@ -190,9 +196,10 @@ int main(int argc, char **argv) {
   const char *which = argc > 1 ? argv[1] : "all";
   int threads = argc > 2 ? atoi(argv[2]) : 2, all = strcmp(which, "all") == 0;
   rk_isa isa = argc > 3 ? (rk_isa)atoi(argv[3]) : rk_isa_best();
+  const char *part = argc > 4 ? argv[4] : "";
   printf("%s, %d threads, peak %.1f GFLOP/s\n", rk_isa_name(isa), threads, peak(threads, isa));
 #define LAYERS(name, passes)                                                                                                               \
-  if (all || strcmp(which, #name) == 0) time_layers(name, sizeof name / sizeof name[0], passes, threads, isa)
+  if (all || strcmp(which, #name) == 0) time_layers(name, sizeof name / sizeof name[0], passes, threads, isa, part)
   LAYERS(cifar, 3);
   LAYERS(resnet, 1);
   LAYERS(vgg, 1);

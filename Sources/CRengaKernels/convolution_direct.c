@@ -276,7 +276,7 @@ static void run_band(const direct *direct, const direct_run *run, int64_t group,
       tile.stream = run->stream && first + lines == direct->lines && tile.lanes == vectors * vector;
       for (int64_t i = 0; i < band->count; i++) {
         const tile_place *place = &band->tiles[i];
-        tile.prefetch = rk_conv_prefetch(next, panel_floats, lines, i, tile.panel);
+        rk_conv_prefetch(&tile, next, panel_floats, lines, i, band->count);
         tile.src = place->src + first;
         tile.src2 = place->rows > 7 ? place->src2 + first : tile.src;
         tile.dst = run->dst + place->dst + group_k + k;

@@ -33,7 +33,8 @@ typedef struct rk_conv_tile {
   int64_t src_row;         /* floats from one row to the next within either half; so for dst and add */
   int64_t run, inner, inner_step, outer, outer_step;
   const float *panel;    /* [outer * inner * run][vectors * lanes of a vector] */
-  const float *prefetch; /* one cache line from here on is asked for with each line of the panel: weights that come next */
+  const float *prefetch; /* weights that come next: with each line of the panel, the cache line here is asked for, */
+  int64_t prefetch_step; /* so many bytes further each time: 0 where nothing comes */
   float *dst, *dst2;
   int64_t dst_row;
   const float *bias;       /* or NULL */
@@ -107,9 +108,11 @@ static inline void rk_conv_clip(int64_t shift, int64_t stride, int64_t size, int
   *end = rk_min64(*end, last);
 }
 
-/* What tile `i` of a band prefetches: its part of the next panel's `floats`, while there is any; else its own panel, which is no work. */
-static inline const float *rk_conv_prefetch(const float *next, int64_t floats, int64_t lines, int64_t i, const float *own) {
-  return next && i * lines * 16 < floats ? next + i * lines * 16 : own;
+/* Spreads the fetching of the `floats` weights at `next` (NULL: none) evenly over the `lines` of each of `tiles` tiles, of which this is
+ * number i: asked for in a burst, they would wait for each other and the multiplications for them. */
+static inline void rk_conv_prefetch(rk_conv_tile *tile, const float *next, int64_t floats, int64_t lines, int64_t i, int64_t tiles) {
+  tile->prefetch_step = next ? rk_div_up(floats * (int64_t)sizeof(float), lines * tiles) : 0;
+  tile->prefetch = next ? next + i * lines * tile->prefetch_step / (int64_t)sizeof(float) : tile->panel;
 }
 
 /* ---- Phases of a pass (convolution_correlation.c) ---- */

@@ -34,6 +34,7 @@ RK_INLINE void tile_products(const rk_conv_tile *tile, rk_vector (*sum)[RK_CONV_
   const int step = RK_LANES * vectors;
   const float *panel = tile->panel;
   const char *prefetch = (const char *)tile->prefetch;
+  const int64_t ahead = tile->prefetch_step;
   int64_t one = tile->src_row * 4, three = 3 * one, five = 5 * one;
   RK_HIDE(one);
   RK_HIDE(three);
@@ -42,11 +43,12 @@ RK_INLINE void tile_products(const rk_conv_tile *tile, rk_vector (*sum)[RK_CONV_
     for (int64_t inner = 0; inner < tile->inner; inner++) {
       int64_t first = outer * tile->outer_step + inner * tile->inner_step, left = tile->run;
       const char *src = (const char *)(tile->src + first), *src2 = (const char *)(tile->src2 + first);
-      for (; left >= 4; left -= 4, src += 16, src2 += 16, panel += 4 * step, prefetch += 256) {
+      for (; left >= 4; left -= 4, src += 16, src2 += 16, panel += 4 * step) {
         RK_HIDE(src);
         RK_HIDE(src2);
         for (int line = 0; line < 4; line++) {
-          __builtin_prefetch(prefetch + 64 * line, 0, 2);
+          __builtin_prefetch(prefetch, 0, 2);
+          prefetch += ahead;
           tile_line(sum, src, src2, one, three, five, line, panel, rows, vectors);
         }
       }

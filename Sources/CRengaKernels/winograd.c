@@ -67,6 +67,7 @@ int rk_winograd_plan(rk_conv_plan *plan) {
   int64_t per_thread = rk_div_up(winograd.tiles, plan->threads), blocks = rk_div_up(per_thread, block);
   plan->block[BLOCK_TILES] = rk_div_up(per_thread, blocks);
   plan->packed_floats = (size_t)weights;
+  plan->pools = plan->pass == RK_CONV_FORWARD;
   /* Traffic beyond L2, in floats: the weights for each block; or once, with all transformed tiles written and read. */
   int64_t per_block = plan->threads * blocks * weights, at_once = weights + 4 * winograd.tiles * tile_floats(&winograd);
   int64_t panels = rk_div_up(winograd.at.k, winograd.kernels->lanes * RK_CONV_MOST_VECTORS);
@@ -80,7 +81,7 @@ int rk_winograd_plan(rk_conv_plan *plan) {
 /* Vector multiply-adds that one vector of a tile's transforms weighs as much as, for each position. */
 #define TRANSFORM_WEIGHT 13.0
 /* Tiles whose products take as long as reading one tile's worth of weights from beyond L2. */
-#define WEIGHT_READ 12.0
+#define WEIGHT_READ 28.0
 
 /* What a pass costs, in multiply-adds for one channel and one output: an estimate fitted to measurements (see the benchmark). */
 static double cost(const rk_conv_plan *plan, int64_t m) {
@@ -170,7 +171,7 @@ static void multiply(const rk_winograd *winograd, const float *packed, const flo
                                                                : NULL;
       for (int64_t i = 0; i < row_tiles; i++) {
         int64_t rows = tiles / row_tiles + (i < tiles % row_tiles), half = rows > 7 ? (rows + 1) / 2 : 0;
-        tile.prefetch = rk_conv_prefetch(next, floats, at->c, i, tile.panel);
+        rk_conv_prefetch(&tile, next, floats, at->c, i, row_tiles);
         tile.src = lines + position * lines_plane + first * winograd->c_line;
         tile.src2 = tile.src + half * winograd->c_line;
         tile.dst = products + position * products_plane + first * winograd->k_line + k;
@@ -230,7 +231,9 @@ static void run_winograd(const rk_conv_plan *plan, winograd_run *run, const rk_t
   const rk_team own = {.tid = whole->tid, .nth = whole->nth < plan->threads ? whole->nth : plan->threads};
   const rk_team *team = whole->tid < plan->threads ? &own : NULL;
   float *zeros = team ? run->scratch + plan->block[ZEROS_AT] + team->tid * winograd.c_line : NULL;
-  run->output.stream = rk_conv_streams(&winograd.at, winograd.kernels, run->output.dst, run->output.add);
+  rk_correlation stored = winograd.at;
+  if (run->output.pool) stored.out_h /= 2, stored.out_w /= 2;
+  run->output.stream = rk_conv_streams(&stored, winograd.kernels, run->output.dst, run->output.add);
   if (team) memset(zeros, 0, (size_t)winograd.c_line * sizeof(float));
   if (plan->block[SHARE_OUTPUTS]) run_outputs(plan, &winograd, run, zeros, team, whole);
   else if (team) run_blocks(plan, &winograd, run, zeros, team);
@@ -241,7 +244,7 @@ void rk_winograd_forward(const rk_conv_forward_args *args, const rk_team *team) 
       .src = args->src,
       .packed = args->packed,
       .scratch = args->scratch,
-      .output = {.bias = args->bias, .add = args->add, .slope = args->slope, .activation = args->activation, .dst = args->dst}};
+      .output = {.bias = args->bias, .add = args->add, .slope = args->slope, .activation = args->activation, .dst = args->dst, .pool = args->pool}};
   run_winograd(args->plan, &run, team);
 }
 

@@ -28,6 +28,7 @@ typedef struct rk_winograd_output {
   const float *bias, *add, *slope;
   rk_activation activation;
   float *dst;
+  int pool;   /* dst is the largest of each 2x2 pixels: [N, out_h / 2, out_w / 2, K] */
   int stream; /* store past the caches: every vector of dst is aligned */
 } rk_winograd_output;
 

@@ -165,12 +165,23 @@ RK_INLINE rk_vector finish(const rk_winograd_output *output, rk_vector value, in
   return value;
 }
 
-/* rows x columns of one tile's m x m outputs, of one vector of outputs k. */
-RK_INLINE void output_vector(const rk_winograd *winograd, const rk_winograd_output *output, const float *line, int64_t dst, int64_t rows,
-                             int64_t columns, int64_t k, rk_mask mask, const int m, const int masked) {
+RK_INLINE void keep(const rk_winograd_output *output, int64_t offset, rk_vector value, rk_mask mask, const int masked) {
+  if (masked) rk_store_first(output->dst + offset, mask, value);
+  else if (RK_STREAMS && output->stream) rk_stream(output->dst + offset, value);
+  else rk_store(output->dst + offset, value);
+}
+
+/* Where a tile's outputs go: the offset of its first pixel, before pooling and after. */
+typedef struct tile_target {
+  int64_t rows, columns, dst, pooled;
+} tile_target;
+
+/* rows x columns of one tile's m x m outputs, of one vector of outputs k; pooled: the largest of each 2x2 of them. */
+RK_INLINE void output_vector(const rk_winograd *winograd, const rk_winograd_output *output, const float *line, tile_target target, int64_t k,
+                             rk_mask mask, const int m, const int masked, const int pool) {
   const int a = m + 2;
   const rk_correlation *at = &winograd->at;
-  rk_vector half[RK_WINOGRAD_MOST_POSITIONS], bias = output->bias ? load_lanes(output->bias + k, mask, masked) : rk_zero();
+  rk_vector half[RK_WINOGRAD_MOST_POSITIONS], above[4], bias = output->bias ? load_lanes(output->bias + k, mask, masked) : rk_zero();
   for (int j = 0; j < a; j++) {
     rk_vector d[6];
     for (int i = 0; i < a; i++) d[i] = rk_load(line + (i * a + j) * output->plane);
@@ -178,31 +189,37 @@ RK_INLINE void output_vector(const rk_winograd *winograd, const rk_winograd_outp
   }
   for (int i = 0; i < m; i++) {
     rk_vector t[4];
-    if (i >= rows) break;
+    if (i >= target.rows) break;
     output_line(half + i * a, t, 1, m);
     for (int j = 0; j < m; j++) {
-      if (j >= columns) break;
-      int64_t offset = dst + i * at->dst_row + j * at->dst_pixel + k;
-      rk_vector value = finish(output, rk_add(t[j], bias), offset, k, mask, masked);
-      if (masked) rk_store_first(output->dst + offset, mask, value);
-      else if (RK_STREAMS && output->stream) rk_stream(output->dst + offset, value);
-      else rk_store(output->dst + offset, value);
+      if (j >= target.columns) break;
+      int64_t offset = target.dst + i * at->dst_row + j * at->dst_pixel + k;
+      t[j] = finish(output, rk_add(t[j], bias), offset, k, mask, masked);
+      if (!pool) keep(output, offset, t[j], mask, masked);
+      else if (i % 2 == 0) above[j] = t[j];
+      else t[j] = rk_larger(t[j], above[j]);
+      if (pool && i % 2 == 1 && j % 2 == 1)
+        keep(output, target.pooled + ((i / 2) * (at->out_w / 2) + j / 2) * at->dst_pixel + k, rk_larger(t[j], t[j - 1]), mask, masked);
     }
   }
 }
 
-RK_INLINE void output_tiles(const rk_winograd *winograd, const rk_winograd_output *output, int64_t begin, int64_t end, const int m) {
+RK_INLINE void output_tiles(const rk_winograd *winograd, const rk_winograd_output *output, int64_t begin, int64_t end, const int m,
+                            const int pool) {
   const rk_correlation *at = &winograd->at;
   int64_t whole = output->k_begin + (output->k_end - output->k_begin) / RK_LANES * RK_LANES;
   rk_mask tail = rk_first(output->k_end - whole);
   const float *line = output->products;
   for (int64_t tile = begin; tile < end; tile++, line += winograd->k_line) {
     tile_position position = position_of(winograd, tile, m);
-    int64_t rows = rk_min64(m, at->out_h - position.y), columns = rk_min64(m, at->out_w - position.x);
-    int64_t dst = at->dst_first + position.n * at->dst_image + position.y * at->dst_row + position.x * at->dst_pixel;
-    for (int64_t k = output->k_begin; k < whole; k += RK_LANES)
-      output_vector(winograd, output, line + k, dst, rows, columns, k, tail, m, 0);
-    if (whole < output->k_end) output_vector(winograd, output, line + whole, dst, rows, columns, whole, tail, m, 1);
+    const tile_target target = {
+        .rows = rk_min64(m, at->out_h - position.y),
+        .columns = rk_min64(m, at->out_w - position.x),
+        .dst = at->dst_first + position.n * at->dst_image + position.y * at->dst_row + position.x * at->dst_pixel,
+        .pooled = ((position.n * (at->out_h / 2) + position.y / 2) * (at->out_w / 2) + position.x / 2) * at->dst_pixel,
+    };
+    for (int64_t k = output->k_begin; k < whole; k += RK_LANES) output_vector(winograd, output, line + k, target, k, tail, m, 0, pool);
+    if (whole < output->k_end) output_vector(winograd, output, line + whole, target, whole, tail, m, 1, pool);
   }
   if (output->stream) rk_stream_fence();
 }
@@ -289,10 +306,12 @@ static void source_4(const rk_winograd *winograd, const float *src, const float 
   source_tiles(winograd, src, zeros, begin, end, lines, plane, 4);
 }
 static void output_2(const rk_winograd *winograd, const rk_winograd_output *output, int64_t begin, int64_t end) {
-  output_tiles(winograd, output, begin, end, 2);
+  if (output->pool) output_tiles(winograd, output, begin, end, 2, 1);
+  else output_tiles(winograd, output, begin, end, 2, 0);
 }
 static void output_4(const rk_winograd *winograd, const rk_winograd_output *output, int64_t begin, int64_t end) {
-  output_tiles(winograd, output, begin, end, 4);
+  if (output->pool) output_tiles(winograd, output, begin, end, 4, 1);
+  else output_tiles(winograd, output, begin, end, 4, 0);
 }
 static void weight_2(const float *weight, int64_t tap_step, int64_t count, int64_t lanes, float *panel, int64_t plane) {
   weight_vectors(weight, tap_step, count, lanes, panel, plane, 2);

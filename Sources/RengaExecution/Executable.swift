@@ -18,6 +18,8 @@ package struct Fusible: OptionSet, Sendable {
     package static let prelu = Fusible(rawValue: 8)
     /// A gate of stochastic depth on the result: no business of the kernels, but worth to skip.
     package static let gate = Fusible(rawValue: 16)
+    /// The largest of each 2x2 pixels of the result.
+    package static let pool = Fusible(rawValue: 32)
 }
 
 /// An operator that plans can run.

@@ -1,4 +1,4 @@
-// FusedStep.swift: neighbouring nodes that run as one step: an operator, then optionally a sum with another value, then an activation.
+// FusedStep.swift: neighbouring nodes that run as one step: an operator, then optionally a sum with another value, an activation and a pooling.
 // Not here: which nodes may fuse (Fusion), how they run (Operators/).
 import RengaNetwork
 
@@ -12,7 +12,7 @@ package enum StepActivation: Equatable, Sendable {
     case prelu(node: Int)
 }
 
-/// Nodes that run as one: dst = activation(gate(op(inputs)) + add).
+/// Nodes that run as one: dst = pool(activation(gate(op(inputs)) + add)).
 package struct FusedStep: Sendable {
     /// The node that does the work: it gives the step its name.
     package let node: Int
@@ -22,12 +22,17 @@ package struct FusedStep: Sendable {
     var gate: Int?
     /// Another value joined before the activation.
     package var add: ValueID?
-    /// What comes last.
+    /// What comes then.
     package var activation = StepActivation.none
+    /// The node of a max pooling of 2x2 pixels that comes last.
+    package var pool: Int?
     /// The value that the step makes: that of the last of its nodes.
     package var output: ValueID
     /// All nodes of the step, in order.
     package var nodes: [Int]
+
+    /// The value before the pooling, where there is one: else what the step makes.
+    package func unpooled(in graph: Graph) -> ValueID { pool.map { graph.nodes[$0].inputs[0] } ?? output }
 
     /// "conv2: convolution(relu1) + add(input) + relu".
     package func description(in graph: Graph) -> String {
@@ -40,7 +45,7 @@ package struct FusedStep: Sendable {
         case .relu: text += " + relu"
         case .prelu: text += " + prelu"
         }
-        return text
+        return pool == nil ? text : text + " + max_pool"
     }
 
     /// The node of the step's gate: behind its operator, or the operator itself.

@@ -1,4 +1,4 @@
-// Fusion.swift: which nodes run as one step: an operator with the sum and the activation that follow it. A pure function of the graph.
+// Fusion.swift: which nodes run as one step: an operator with the sum, the activation and the pooling that follow it. A pure function of the graph.
 // Not here: batch norm into convolutions (RengaRewrites.FoldBatchNorm), how a step runs (Operators/).
 import RengaNetwork
 
@@ -28,12 +28,13 @@ private struct FusionPass {
     mutating func absorb(_ index: Int, _ node: Node) throws(RengaError) -> Bool {
         if node.op is Add { return try absorbAdd(index, node) }
         if let gate = node.op as? StochasticGate { return try absorbGate(gate, index, node) }
+        if let pool = node.op as? MaxPool { return try absorbPool(index, node, pool) }
         guard node.op is ReLU || node.op is PReLU, let value = node.inputs.first, var step = step(before: value) else {
             return false
         }
         let isReLU = node.op is ReLU
         let fusible = try graph.nodes[step.node].executable().fusible(purpose)
-        guard step.activation == .none, fusible.contains(isReLU ? .relu : .prelu) else { return false }
+        guard step.activation == .none, step.pool == nil, fusible.contains(isReLU ? .relu : .prelu) else { return false }
         step.activation = isReLU ? .relu : .prelu(node: index)
         replace(value, by: step, ending: index)
         return true
@@ -56,7 +57,9 @@ private struct FusionPass {
         guard node.inputs.count == 2, node.inputs[0] != node.inputs[1] else { return false }
         // The later one first: the other operand is then ready for sure, and the step need not wait.
         for value in node.inputs.sorted(by: >) {
-            guard var step = step(before: value), step.activation == .none, step.add == nil else { continue }
+            guard var step = step(before: value), step.activation == .none, step.add == nil, step.pool == nil else {
+                continue
+            }
             let other = node.inputs[0] == value ? node.inputs[1] : node.inputs[0]
             let fusible = try graph.nodes[step.node].executable().fusible(purpose)
             guard fusible.contains(step.inputs.contains(other) ? .addOfInput : .add) else { continue }
@@ -65,6 +68,16 @@ private struct FusionPass {
             return true
         }
         return false
+    }
+
+    private mutating func absorbPool(_ index: Int, _ node: Node, _ pool: MaxPool) throws(RengaError) -> Bool {
+        guard let value = node.inputs.first, var step = step(before: value), step.pool == nil,
+            pool.window == Window(kernel: 2, stride: 2), !pool.ceilMode,
+            try graph.nodes[step.node].executable().fusible(purpose).contains(.pool)
+        else { return false }
+        step.pool = index
+        replace(value, by: step, ending: index)
+        return true
     }
 
     /// The step that makes `value`, if nobody else reads it.

@@ -54,6 +54,45 @@ final class ConvolutionConditionTests: XCTestCase {
         }
     }
 
+    /// The pooled result is, bit for bit, the largest of each 2x2 pixels of the whole one; a NaN wins, an odd edge is dropped.
+    func testPooling() throws {
+        let large = try XCTUnwrap(rk_conv_shape(h: 150, w: 149, c: 2, k: 160, r: 3, s: 3, pads: (1, 1, 1, 1)))
+        var pooled = 0
+        for shape in shapes.filter({ $0.oh > 1 && $0.ow > 1 }) + [large] {
+            var test = ConvolutionCase(
+                shape, epilogue: Epilogue(bias: true, add: true, activation: RK_ACTIVATION_PRELU))
+            test.misaligned = shape.k != large.k  // aligned and large: stored past the caches
+            test.src[test.src.count / 2] = .nan
+            for isa in shape.k == large.k ? fastSets.suffix(1) : fastSets {
+                for algorithm in fastAlgorithms where shape.plan(RK_CONV_FORWARD, algorithm, isa)?.pools == 1 {
+                    test.epilogue.pool = false
+                    let whole = try XCTUnwrap(test.result(RK_CONV_FORWARD, algorithm, isa))
+                    test.epilogue.pool = true
+                    let found = try XCTUnwrap(test.result(RK_CONV_FORWARD, algorithm, isa))
+                    assertSameBits(found.map { $0.isNaN ? .nan : $0 }, largest(whole, shape), "\(shape.label), \(isa.label)")
+                    pooled += 1
+                }
+            }
+        }
+        XCTAssertGreaterThanOrEqual(pooled, 2 * fastSets.count, "no algorithm pools")
+    }
+
+    private func largest(_ whole: [Float], _ shape: rk_conv_shape) -> [Float] {
+        let (h, w, k) = (Int(shape.oh), Int(shape.ow), Int(shape.k))
+        var result: [Float] = []
+        for n in 0..<Int(shape.n) {
+            for y in 0..<h / 2 {
+                for x in 0..<w / 2 {
+                    for c in 0..<k {
+                        let four = [0, k, w * k, w * k + k].map { whole[((n * h + 2 * y) * w + 2 * x) * k + $0 + c] }
+                        result.append(four.contains { $0.isNaN } ? .nan : four.max() ?? 0)
+                    }
+                }
+            }
+        }
+        return result
+    }
+
     /// Results that are stored past the caches, to aligned memory: more than 3 MB.
     func testResultsBeyondTheCaches() throws {
         let shape = try XCTUnwrap(rk_conv_shape(h: 223, w: 225, c: 2, k: 16, r: 3, s: 3, pads: (1, 1, 1, 1)))

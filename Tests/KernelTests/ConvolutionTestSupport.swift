@@ -54,6 +54,8 @@ struct Epilogue {
     var add = false
     var addInPlace = false
     var activation = RK_ACTIVATION_NONE
+    /// The largest of each 2x2 pixels, where the algorithm can.
+    var pool = false
 }
 
 /// The data of one convolution and its passes.
@@ -136,7 +138,9 @@ struct ConvolutionCase {
         -> [Float]
     {
         let source = map(src)
-        let dst = epilogue.addInPlace ? map(addToOutput) : unset(shape.outputCount)
+        let pools = epilogue.pool && plan.pointee.pools != 0
+        let count = pools ? Int(shape.n * (shape.oh / 2) * (shape.ow / 2) * shape.k) : shape.outputCount
+        let dst = epilogue.addInPlace ? map(addToOutput) : unset(count)
         let (bias, add, slope) = (Floats(self.bias, misaligned: misaligned), map(addToOutput), Floats(self.slope))
         let before = source.values
         runStep(
@@ -144,7 +148,8 @@ struct ConvolutionCase {
             rk_conv_forward_args(
                 plan: plan, src: source.readable, packed: packed.readable, bias: epilogue.bias ? bias.readable : nil,
                 add: epilogue.addInPlace ? dst.readable : epilogue.add ? add.readable : nil, slope: slope.readable,
-                activation: epilogue.activation, dst: dst.pointer, scratch: scratch.pointer), threads: team)
+                activation: epilogue.activation, pool: pools ? 1 : 0, dst: dst.pointer, scratch: scratch.pointer),
+            threads: team)
         assertIntact([source, add, dst], shape.label)
         assertIntact([bias, slope], shape.label)
         XCTAssertTrue(source.values == before || src.contains { $0.isNaN }, "source changed: \(shape.label)")

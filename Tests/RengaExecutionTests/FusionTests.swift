@@ -67,6 +67,23 @@ final class FusionTests: XCTestCase {
             ["batch_norm_1: batch_norm(input)", "add_1: add(batch_norm_1, input)"])
     }
 
+    func testPoolingIsTakenInForInferenceOnly() throws {
+        var net = try Layers(h: 9, w: 8, c: 2)
+        for pool in [["kernel": "2", "stride": "2"], ["kernel": "2", "stride": "2", "ceil_mode": "yes"]] {
+            try net.add("convolution", ["channels": "3", "kernel": "3", "pad": "1"])
+            try net.add("relu")
+            try net.add("max_pool", pool)
+        }
+        let network = try net.network()
+        XCTAssertEqual(
+            try steps(network, .inference, fold: true),
+            [
+                "convolution_1: convolution(input) + relu + max_pool",
+                "convolution_2: convolution(max_pool_1) + relu", "max_pool_2: max_pool(relu_2)",
+            ])
+        XCTAssertEqual(try steps(network, .training, fold: false).count, 4)
+    }
+
     func testPReLUIsTakenInForInferenceOnly() throws {
         var net = try Layers(h: 4, w: 4, c: 2)
         try net.add("convolution", ["channels": "2", "kernel": "1"])

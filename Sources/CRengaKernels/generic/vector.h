@@ -45,5 +45,10 @@ RK_INLINE rk_vector rk_where_negative(rk_vector value, rk_vector other) {
   rk_vector_bits negative = value < rk_zero();
   return (rk_vector)((negative & (rk_vector_bits)other) | (~negative & (rk_vector_bits)value));
 }
+/* The larger; NaN where either is. */
+RK_INLINE rk_vector rk_larger(rk_vector a, rk_vector b) {
+  rk_vector_bits first = (a > b) | (a != a);
+  return (rk_vector)((first & (rk_vector_bits)a) | (~first & (rk_vector_bits)b));
+}
 RK_INLINE rk_vector rk_relu(rk_vector value) { return rk_where_negative(value, rk_zero()); }
 #endif

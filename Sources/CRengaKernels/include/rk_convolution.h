@@ -45,13 +45,20 @@ typedef struct rk_conv_plan {
   size_t packed_floats;  /* size of the packed weights (0: this pass needs none, pass weight itself) */
   size_t scratch_floats; /* size of the scratch buffer that a run needs; contents never outlive the run */
   int64_t images;        /* widened to f32 at once: bf16 maps by an f32 algorithm; 0: none */
+  int32_t pools;         /* whether the forward pass can pool its result: rk_conv_forward_args.pool */
   int64_t block[8];      /* the algorithm's own block sizes */
 } rk_conv_plan;
 
-/* Fills `plan`. type: of all maps of the pass (src, dst, add and their gradients). algorithm: RK_CONV_AUTO picks the first of the ordered list that applies; any other is forced.
+/* Fills `plan`. type: of all maps of the pass (src, dst, add and their gradients). algorithm: RK_CONV_AUTO picks the first of the ordered
+ * list that applies; any other is forced.
  * Returns 0; or -1 where the algorithm does not apply to this shape, pass, type or isa, or a size overflows. */
 int rk_conv_plan_init(rk_conv_plan *plan, const rk_conv_shape *shape, rk_conv_pass pass, rk_type type, rk_conv_algorithm algorithm,
                       rk_isa isa, int32_t threads);
+/* The same with the fastest algorithm on this machine: those that apply run once for the process on numbers of the shape's size (some
+ * 0.1 s; memory for the tensors: without it the list's choice stays), later calls recall. Calls wait for each other; not in a child that
+ * forked meanwhile. */
+int rk_conv_plan_tuned(rk_conv_plan *plan, const rk_conv_shape *shape, rk_conv_pass pass, rk_type type, rk_isa isa,
+                       int32_t threads);
 const char *rk_conv_algorithm_name(rk_conv_algorithm algorithm);
 
 /* Packs weight [R,S,C/G,K] for a forward or backward-data plan: packed[plan->packed_floats]. */
@@ -64,7 +71,7 @@ void rk_conv_pack(const void *args, const rk_team *team);
 
 typedef enum rk_activation { RK_ACTIVATION_NONE = 0, RK_ACTIVATION_RELU = 1, RK_ACTIVATION_PRELU = 2 } rk_activation;
 
-/* dst = activation(conv(src, weight) + bias + add). */
+/* dst = activation(conv(src, weight) + bias + add), or the largest of each 2x2 pixels of it. */
 typedef struct rk_conv_forward_args {
   const rk_conv_plan *plan;
   const void *src;     /* [N,H,W,C] */
@@ -73,6 +80,7 @@ typedef struct rk_conv_forward_args {
   const void *add;     /* [N,OH,OW,K] or NULL; may be dst itself */
   const float *slope;  /* [K], for RK_ACTIVATION_PRELU only */
   rk_activation activation;
+  int32_t pool;   /* 1, where plan->pools: dst is [N,OH/2,OW/2,K], an odd last row or column is dropped; NaN wins; dst must not be add */
   void *dst;      /* [N,OH,OW,K]; must not overlap src */
   float *scratch; /* plan->scratch_floats */
 } rk_conv_forward_args;

@@ -4,9 +4,9 @@ import CRengaKernels
 import RengaNetwork
 
 extension Convolution: Executable {
-    /// Sum and activation run in the epilogue. PReLU needs its own input for the backward pass, so not in training.
+    /// Sum, activation and pooling run in the epilogue. PReLU needs its own input for the backward pass, so not in training.
     package func fusible(_ purpose: Purpose) -> Fusible {
-        purpose == .inference ? [.add, .addOfInput, .relu, .prelu] : [.add, .addOfInput, .relu, .gate]
+        purpose == .inference ? [.add, .addOfInput, .relu, .prelu, .pool] : [.add, .addOfInput, .relu, .gate]
     }
 
     /// src `[N,H,W,C]`, weight `[R,S,C/G,K]`, dst `[N,OH,OW,K]`.
@@ -20,7 +20,7 @@ extension Convolution: Executable {
     }
 
     private func kernels(_ step: FusedStep, _ emit: Emitter) -> ConvolutionKernels {
-        let (src, dst) = (emit.shape(step.inputs[0]), emit.shape(step.output))
+        let (src, dst) = (emit.shape(step.inputs[0]), emit.shape(step.unpooled(in: emit.graph)))
         var shape = rk_conv_shape()
         (shape.n, shape.h, shape.w, shape.c) = (Int64(src.n), Int64(src.h), Int64(src.w), Int64(src.c))
         (shape.k, shape.r, shape.s) = (Int64(dst.c), Int64(window.kernelH), Int64(window.kernelW))

@@ -10,21 +10,24 @@ struct ConvolutionKernels {
     let macs: Int
     let hasBias: Bool
 
-    /// dst = activation(conv(src, weight) + bias + add).
+    /// dst = pool(activation(conv(src, weight) + bias + add)). A pooling that the algorithm cannot take in follows it.
     func forward(_ emit: Emitter) throws(RengaError) {
         let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_FORWARD, emit.type(of: step))
         let packed = try emit.packedWeight(step.node, plan)
         let src = try emit.input(step.inputs[0], of: step)
         let add = try step.add.map { value throws(RengaError) in try emit.input(value, of: step) }
-        let dst = try emit.value(step.output)
+        let pools = step.pool != nil && plan.pools != 0
+        let made = pools ? step.output : step.unpooled(in: emit.graph)
+        let dst = try emit.value(made)
         var args = rk_conv_forward_args()
+        args.pool = pools ? 1 : 0
         args.plan = try emit.keep(plan)
         args.src = UnsafeRawPointer(emit.pointer(src))
         args.packed = UnsafePointer(emit.floats(packed))
         if hasBias { args.bias = UnsafePointer(emit.floats(try emit.parameter(step.node, "bias"))) }
         if let add {
-            // dst may lie on add, but not where add is src itself.
-            if add != src { emit.mayReplace(add, by: dst) }
+            // dst may lie on add, but not where add is src itself or dst is smaller.
+            if add != src, !pools { emit.mayReplace(add, by: dst) }
             args.add = UnsafeRawPointer(emit.pointer(add))
         }
         switch step.activation {
@@ -37,6 +40,9 @@ struct ConvolutionKernels {
         args.dst = emit.pointer(dst)
         args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
         try emit.add(rk_conv_forward, args, algorithm: algorithmName(plan), macs: macs)
+        guard let pool = step.pool, !pools else { return }
+        let rest = FusedStep(node: pool, inputs: [made], output: step.output, nodes: [pool])
+        try emit.graph.nodes[pool].executable().forward(rest, emit)
     }
 
     /// The weights' gradient before that of src: src is then free for others.

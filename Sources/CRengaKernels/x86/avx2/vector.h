@@ -30,6 +30,9 @@ RK_INLINE rk_vector rk_fnma(rk_vector a, rk_vector b, rk_vector c) { return _mm2
 RK_INLINE rk_vector rk_where_negative(rk_vector value, rk_vector other) {
   return _mm256_blendv_ps(value, other, _mm256_cmp_ps(value, _mm256_setzero_ps(), _CMP_LT_OQ));
 }
+RK_INLINE rk_vector rk_larger(rk_vector a, rk_vector b) {
+  return _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+}
 /* vmaxps gives its second operand where one is NaN. */
 RK_INLINE rk_vector rk_relu(rk_vector value) { return _mm256_max_ps(_mm256_setzero_ps(), value); }
 #endif

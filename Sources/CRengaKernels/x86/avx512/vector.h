@@ -28,6 +28,9 @@ RK_INLINE rk_vector rk_fnma(rk_vector a, rk_vector b, rk_vector c) { return _mm5
 RK_INLINE rk_vector rk_where_negative(rk_vector value, rk_vector other) {
   return _mm512_mask_mov_ps(value, _mm512_cmp_ps_mask(value, _mm512_setzero_ps(), _CMP_LT_OQ), other);
 }
+RK_INLINE rk_vector rk_larger(rk_vector a, rk_vector b) {
+  return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
+}
 /* vmaxps gives its second operand where one is NaN. */
 RK_INLINE rk_vector rk_relu(rk_vector value) { return _mm512_max_ps(_mm512_setzero_ps(), value); }
 #endif
