@@ -261,8 +261,9 @@ typedef struct renga_session_options {
   int64_t height, width;   /* image size; 0 = the network's own */
   int32_t threads;         /* 1 … RENGA_MAX_THREADS; 0 = renga_default_threads() */
   int32_t fold_batch_norm; /* 1 = fold where possible (default); 0 = not */
-  const char *algorithm;   /* NULL = choose; "reference", "direct", … forces convolutions that can */
+  const char *algorithm;   /* NULL = choose; "reference", "direct", … forces convolutions that can; "conv1=direct,…" single layers */
   int32_t precision;       /* renga_precision; default RENGA_PRECISION_F32 */
+  int32_t tune;            /* 1 = choose by timing on this machine, once a shape in the process (a second or two); 0 = by rule (default) */
 } renga_session_options;
 /* Fills in the defaults within `size` bytes (pass sizeof(renga_session_options)). NULL or an impossible size does nothing. */
 RENGA_API void renga_session_options_init(renga_session_options *options, size_t size);

@@ -33,23 +33,31 @@ extension Emitter {
         return try store.constant(key, floats: floats, fill)
     }
 
-    /// The plan of one convolution pass over maps of `type`. Plans of the same weights for other batches take the same algorithm, so that an image gives
-    /// the same bits in any batch and packed weights are shared.
+    /// The plan of one convolution pass over maps of `type`. Plans of the same weights for other batches take the same algorithm, so that
+    /// an image gives the same bits in any batch and packed weights are shared: what was forced for the layer, then for all, then timed, then the rule's.
     func convolutionPlan(
         _ node: Int, _ shape: rk_conv_shape, _ pass: rk_conv_pass, _ type: rk_type
     ) throws(RengaError) -> rk_conv_plan {
-        let key = "\(graph.nodes[node].name):\(pass.rawValue)"
-        let wishes = weights.algorithms[key].map { [$0] } ?? [settings.algorithm, RK_CONV_AUTO]
+        let name = graph.nodes[node].name
+        let key = "\(name):\(pass.rawValue)"
+        let forced = settings.layerAlgorithms[name]
+        let fixed = weights.algorithms[key] ?? forced
+        let free = settings.algorithm == RK_CONV_AUTO ? [RK_CONV_AUTO] : [settings.algorithm, RK_CONV_AUTO]
+        let threads = Int32(clamping: settings.threads)
         var shape = shape
-        for wish in wishes {
+        for wish in fixed.map({ [$0] }) ?? free {
             var plan = rk_conv_plan()
-            guard rk_conv_plan_init(&plan, &shape, pass, type, wish, isa, Int32(clamping: settings.threads)) == 0 else {
-                continue
-            }
+            let timed = wish == RK_CONV_AUTO && settings.tune
+            let status =
+                timed
+                ? rk_conv_plan_tuned(&plan, &shape, pass, type, isa, threads)
+                : rk_conv_plan_init(&plan, &shape, pass, type, wish, isa, threads)
+            guard status == 0 else { continue }
             weights.algorithms[key] = plan.algorithm
             return plan
         }
-        throw RengaError(.unsupported, "layer '\(graph.nodes[node].name)': no convolution kernel takes its size")
+        let missing = forced.map { "the algorithm '\(algorithmName($0))' does not take" } ?? "no convolution kernel takes"
+        throw RengaError(.unsupported, "layer '\(name)': \(missing) its size")
     }
 
     /// The weights of a convolution, packed for `plan`: once for inference, by a step of their own in training.
@@ -84,4 +92,4 @@ extension Emitter {
 }
 
 /// "direct", "reference", …
-func algorithmName(_ plan: rk_conv_plan) -> String { String(cString: rk_conv_algorithm_name(plan.algorithm)) }
+func algorithmName(_ algorithm: rk_conv_algorithm) -> String { String(cString: rk_conv_algorithm_name(algorithm)) }

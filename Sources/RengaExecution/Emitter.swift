@@ -23,6 +23,10 @@ package struct EmitterSettings {
     package var precision = Precision.f32
     /// The algorithm to force where it applies.
     package var algorithm: rk_conv_algorithm = RK_CONV_AUTO
+    /// Algorithms to force by the layer's name, where they must apply.
+    package var layerAlgorithms: [String: rk_conv_algorithm] = [:]
+    /// Whether algorithms that are not forced are chosen by timing them.
+    package var tune = false
     /// Key and counter of dropout's random stream, read when a step runs.
     package var dropout: (key: UnsafeMutablePointer<UInt64>, counter: UnsafeMutablePointer<UInt64>)?
     /// The gates of stochastic depth of a training plan.

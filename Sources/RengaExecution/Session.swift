@@ -33,7 +33,7 @@ public final class Session: @unchecked Sendable {
     static let mostVariants = 4
 
     /// Compiles: everything that runs with a full batch need is allocated here.
-    /// Errors: invalidArgument (options), shapeMismatch (an image size that a layer cannot take), notFound (algorithm),
+    /// Errors: invalidArgument (options), shapeMismatch (an image size that a layer cannot take), notFound (algorithm, layer),
     /// unsupported (an operator without kernels), corruptData (a normalisation that is none), outOfMemory.
     public init(_ network: Network, _ options: SessionOptions = SessionOptions()) throws(RengaError) {
         let options = try options.validated()
@@ -99,6 +99,13 @@ public final class Session: @unchecked Sendable {
     }
 
     // MARK: - Inside
+
+    /// Algorithms are forced upon layers that have them.
+    fileprivate static func checkLayers(_ names: some Sequence<String>, _ graph: Graph) throws(RengaError) {
+        for name in names.sorted() where !graph.nodes.contains(where: { $0.name == name && ($0.op is Convolution || $0.op is Linear) }) {
+            throw RengaError(.notFound, "no convolution or fully connected layer '\(name.prefix(80))' to force an algorithm upon")
+        }
+    }
 
     static func patch(
         _ args: UnsafeMutablePointer<rk_image_import_args>, _ view: InputView, _ mean: UnsafePointer<Float>?,
@@ -191,7 +198,9 @@ private struct SessionDraft {
         var settings = EmitterSettings(
             purpose: .inference, isa: options.isa ?? rk_isa_best(),
             threads: options.threads ?? min(Int(rk_default_threads()), SessionOptions.mostThreads))
-        settings.algorithm = try options.forcedAlgorithm()
+        (settings.algorithm, settings.layerAlgorithms) = try options.forcedAlgorithms()
+        try Session.checkLayers(settings.layerAlgorithms.keys, graph)
+        settings.tune = options.tune
         settings.precision = options.precision
         settings.reuseMemory = options.reuseMemory
         settings.serialWhereSmall = options.serialWhereSmall

@@ -21,10 +21,14 @@ public struct SessionOptions: Sendable {
     package var reuseMemory = true
     /// Whether work too small to share runs on one thread.
     package var serialWhereSmall = true
-    /// The algorithm to take for each convolution that it applies to ("direct", …); nil = the best for each.
+    /// Algorithms to force: "direct" for each convolution that it applies to, "conv1=direct" for the layer conv1, where it must apply;
+    /// several with commas between them. nil = the best for each.
     public var algorithm: String?
     /// The element type of activations and packed weights.
     public var precision = Precision.f32
+    /// Whether the best is found by timing on this machine, once for each shape in the process, instead of by rule. The choice, and with it
+    /// the last bits of the results, may then differ from one process to the next; errors stay within the algorithms' bounds.
+    public var tune = false
     /// Whose kernels; nil = the best of this processor.
     package var isa: rk_isa?
 
@@ -48,14 +52,26 @@ public struct SessionOptions: Sendable {
         return self
     }
 
-    /// The forced algorithm by its name.
-    func forcedAlgorithm() throws(RengaError) -> rk_conv_algorithm {
-        guard let algorithm else { return RK_CONV_AUTO }
+    /// The forced algorithms: for all convolutions, and by layer.
+    func forcedAlgorithms() throws(RengaError) -> (all: rk_conv_algorithm, layers: [String: rk_conv_algorithm]) {
+        var (all, layers) = (RK_CONV_AUTO, [String: rk_conv_algorithm]())
+        for entry in (algorithm ?? "auto").split(separator: ",", omittingEmptySubsequences: false) {
+            let algorithm = try Self.algorithm(entry.lastIndex(of: "=").map { entry[entry.index(after: $0)...] } ?? entry)
+            guard let end = entry.lastIndex(of: "=") else {
+                all = algorithm
+                continue
+            }
+            layers[String(entry[..<end])] = algorithm
+        }
+        return (all, layers)
+    }
+
+    private static func algorithm(_ name: Substring) throws(RengaError) -> rk_conv_algorithm {
         let known = (RK_CONV_AUTO.rawValue...RK_CONV_WINOGRAD_F4.rawValue).map { rk_conv_algorithm(rawValue: $0) }
-        let names = known.map { String(cString: rk_conv_algorithm_name($0)) }
-        guard let index = names.firstIndex(of: algorithm), algorithm != "unknown" else {
+        let names = known.map { algorithmName($0) }
+        guard let index = names.firstIndex(of: String(name)), name != "unknown" else {
             let list = names.filter { $0 != "unknown" }.joined(separator: ", ")
-            throw RengaError(.notFound, "unknown algorithm '\(algorithm.prefix(80))'; known: \(list)")
+            throw RengaError(.notFound, "unknown algorithm '\(name.prefix(80))'; known: \(list)")
         }
         return known[index]
     }

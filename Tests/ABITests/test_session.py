@@ -128,6 +128,7 @@ def test_run_many_with_two_inputs_and_outputs(renga):
     ({"height": -1}, abi.ERROR_INVALID_ARGUMENT), ({"width": 2**31}, abi.ERROR_INVALID_ARGUMENT),
     ({"precision": 2}, abi.ERROR_INVALID_ARGUMENT), ({"precision": -1}, abi.ERROR_INVALID_ARGUMENT),
     ({"fold_batch_norm": 2}, abi.ERROR_INVALID_ARGUMENT), ({"algorithm": b"magic"}, abi.ERROR_NOT_FOUND),
+    ({"algorithm": b"no such layer=direct"}, abi.ERROR_NOT_FOUND), ({"tune": 2}, abi.ERROR_INVALID_ARGUMENT),
 ])
 def test_options_out_of_bounds(renga, resnet, fields, status):
     with pytest.raises(Failure, match=next(iter(fields))) as failure:
@@ -143,8 +144,9 @@ def test_a_batch_beyond_memory_is_refused(renga, resnet):
 
 def test_algorithms_agree(renga, resnet):
     images, answers = noise(768), {}
-    for algorithm in (None, b"reference", b"direct"):
-        session = renga.session(resnet, threads=1, algorithm=algorithm)
+    for algorithm in (None, b"reference", b"direct", b"tuned"):
+        options = {"tune": 1} if algorithm == b"tuned" else {"algorithm": algorithm}
+        session = renga.session(resnet, threads=1, **options)
         scores = (ctypes.c_float * 10)()
         renga.session_run(session, ctypes.byref(abi.source(images, 1, 16, 16, 3)), scores, 10, 0)
         answers[algorithm] = list(scores)

@@ -26,6 +26,23 @@ final class ConvolutionPlanTests: XCTestCase {
         }
     }
 
+    func testTunedPlansApplyAndAreRemembered() throws {
+        for pass in convolutionPasses {
+            for isa in supportedSets {
+                var shape = try shape()
+                var (first, again) = (rk_conv_plan(), rk_conv_plan())
+                XCTAssertEqual(rk_conv_plan_tuned(&first, &shape, pass, RK_F32, isa, 2), 0)
+                XCTAssertEqual(rk_conv_plan_tuned(&again, &shape, pass, RK_F32, isa, 2), 0)
+                XCTAssertEqual(first.algorithm, again.algorithm)
+                XCTAssertEqual(isa == RK_ISA_REFERENCE, first.algorithm == RK_CONV_REFERENCE)
+                XCTAssertEqual(first.scratch_floats, again.scratch_floats)
+                XCTAssertNotNil(shape.plan(pass, first.algorithm, isa))
+                shape.oh += 1
+                XCTAssertEqual(rk_conv_plan_tuned(&first, &shape, pass, RK_F32, isa, 2), -1)
+            }
+        }
+    }
+
     func testForcedAlgorithmsThatDoNotApplyAreRefused() throws {
         for pass in convolutionPasses {
             XCTAssertNil(try shape().plan(pass, RK_CONV_DIRECT, RK_ISA_REFERENCE))

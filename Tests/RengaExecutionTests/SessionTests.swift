@@ -52,6 +52,42 @@ final class SessionTests: XCTestCase {
         }
     }
 
+    /// Whatever timing chooses: errors within the algorithms' bounds, the same choice again, the same bits in any batch.
+    func testTunedSessions() throws {
+        for test in try Cases.blocks() {
+            let images = images(test.network, n: 3)
+            let tuned = try Session(test.network, options(batch: 3) { $0.tune = true })
+            let results = try tuned.run(images, n: 3)
+            let usual = try Session(test.network, options(batch: 3)).run(images, n: 3)
+            assertClose(results[0], usual[0], absolute: 2e-5, relative: 2e-5, test.name)
+            let again = try Session(test.network, options(batch: 3) { $0.tune = true })
+            XCTAssertEqual(try again.profile(runs: 1).map(\.algorithm), try tuned.profile(runs: 1).map(\.algorithm))
+            XCTAssertEqual(try again.run(images, n: 3), results)
+            let first = try tuned.run(images.map { Array($0.prefix($0.count / 3)) }, n: 1)[0]
+            XCTAssertEqual(Array(results[0].prefix(first.count)), first, test.name)
+        }
+    }
+
+    func testForcedLayers() throws {
+        var net = try Layers(h: 12, w: 12, c: 16)
+        for _ in 0..<3 { try net.add("convolution", ["channels": "16", "kernel": "3", "pad": "1"]) }
+        let network = try net.network()
+        func algorithms(_ text: String) throws -> [String] {
+            let session = try Session(network, options(batch: 1, isa: RK_ISA_GENERIC) { $0.algorithm = text })
+            return try session.profile(runs: 1).map(\.algorithm).filter { !$0.isEmpty }
+        }
+        XCTAssertEqual(try algorithms("direct"), ["direct", "direct", "direct"])
+        XCTAssertEqual(
+            try algorithms("direct,convolution_2=winograd-f2,convolution_3=reference"),
+            ["direct", "winograd-f2", "reference"])
+        for text in ["convolution_9=direct", "convolution_1=magic", "convolution_1=", "=direct", "direct,", ""] {
+            XCTAssertThrowsError(try algorithms(text), text) { XCTAssertEqual(($0 as? RengaError)?.status, .notFound) }
+        }
+        XCTAssertThrowsError(try algorithms("convolution_1=depthwise")) {
+            XCTAssertEqual(($0 as? RengaError)?.status, .unsupported)
+        }
+    }
+
     func testSameBitsForAnyThreadsBatchAndRun() throws {
         for test in try Cases.all() {
             let images = images(test.network, n: 5)

@@ -12,13 +12,14 @@ struct ConvolutionKernels {
 
     /// dst = pool(activation(conv(src, weight) + bias + add)). A pooling that the algorithm cannot take in follows it.
     func forward(_ emit: Emitter) throws(RengaError) {
-        let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_FORWARD, emit.type(of: step))
+        var own = step
+        (own.output, own.pool) = (step.unpooled(in: emit.graph), nil)
+        let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_FORWARD, emit.type(of: own))
         let packed = try emit.packedWeight(step.node, plan)
-        let src = try emit.input(step.inputs[0], of: step)
-        let add = try step.add.map { value throws(RengaError) in try emit.input(value, of: step) }
-        let pools = step.pool != nil && plan.pools != 0
-        let made = pools ? step.output : step.unpooled(in: emit.graph)
-        let dst = try emit.value(made)
+        let pools = step.pool != nil && plan.pools != 0 && emit.type(of: step) == emit.type(of: own)
+        let src = try emit.input(step.inputs[0], of: own)
+        let add = try step.add.map { value throws(RengaError) in try emit.input(value, of: own) }
+        let dst = try emit.value(pools ? step.output : own.output)
         var args = rk_conv_forward_args()
         args.pool = pools ? 1 : 0
         args.plan = try emit.keep(plan)
@@ -39,9 +40,9 @@ struct ConvolutionKernels {
         }
         args.dst = emit.pointer(dst)
         args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
-        try emit.add(rk_conv_forward, args, algorithm: algorithmName(plan), macs: macs)
+        try emit.add(rk_conv_forward, args, algorithm: algorithmName(plan.algorithm), macs: macs)
         guard let pool = step.pool, !pools else { return }
-        let rest = FusedStep(node: pool, inputs: [made], output: step.output, nodes: [pool])
+        let rest = FusedStep(node: pool, inputs: [own.output], output: step.output, nodes: [pool])
         try emit.graph.nodes[pool].executable().forward(rest, emit)
     }
 
@@ -66,7 +67,7 @@ struct ConvolutionKernels {
         args.dweight = dweight
         args.dbias = hasBias ? emit.parameterGradient(step.node, "bias") : nil
         args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
-        try emit.add(rk_conv_backward_weight, args, "backward weight", algorithm: algorithmName(plan), macs: macs)
+        try emit.add(rk_conv_backward_weight, args, "backward weight", algorithm: algorithmName(plan.algorithm), macs: macs)
     }
 
     private func backwardData(_ ddst: BufferID, _ dsrc: GradientTarget, _ emit: Emitter) throws(RengaError) {
@@ -79,6 +80,6 @@ struct ConvolutionKernels {
         args.dsrc = emit.pointer(dsrc.buffer)
         if dsrc.accumulate { args.add = UnsafeRawPointer(args.dsrc) }
         args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
-        try emit.add(rk_conv_backward_data, args, "backward data", algorithm: algorithmName(plan), macs: macs)
+        try emit.add(rk_conv_backward_data, args, "backward data", algorithm: algorithmName(plan.algorithm), macs: macs)
     }
 }

@@ -77,6 +77,7 @@ class SessionOptions(c.Structure):
         ("fold_batch_norm", c.c_int32),
         ("algorithm", c.c_char_p),
         ("precision", c.c_int32),
+        ("tune", c.c_int32),
     )
 
 

@@ -72,10 +72,11 @@ def time_inference(
     runs: int = 20,
     threads: int = 0,
     precision: str = "f32",
+    tune: bool = False,
 ) -> tuple[Timing, Session]:
     """Times `Session.run` on normally distributed f32 input; returns the session too, which the caller closes."""
     begin = time.perf_counter()
-    session = Session(network, batch=batch, size=size, threads=threads, precision=precision)
+    session = Session(network, batch=batch, size=size, threads=threads, precision=precision, tune=tune)
     compile_ms = (time.perf_counter() - begin) * 1000
     random = np.random.default_rng(1)
     inputs = [random.standard_normal((batch, *shape), dtype=np.float32) for shape in session.input_shapes]

@@ -52,7 +52,13 @@ class Memory:
 
 
 def _session_options(
-    batch: int, threads: int, size: tuple[int, int] | None, fold_batch_norm: bool, algorithm: str | None, precision: str
+    batch: int,
+    threads: int,
+    size: tuple[int, int] | None,
+    fold_batch_norm: bool,
+    algorithm: str | None,
+    precision: str,
+    tune: bool,
 ) -> _abi.SessionOptions:
     options = _abi.SessionOptions()
     library().renga_session_options_init(ctypes.byref(options), ctypes.sizeof(options))
@@ -64,6 +70,7 @@ def _session_options(
         options.width = whole(size[1], "the width of size", 1, MAX_EXTENT)
     options.algorithm = None if algorithm is None else encode(algorithm, "algorithm")
     options.precision = precision_code(precision)
+    options.tune = int(tune)
     return options
 
 
@@ -76,9 +83,10 @@ def session_memory(
     fold_batch_norm: bool = True,
     algorithm: str | None = None,
     precision: str = "f32",
+    tune: bool = False,
 ) -> Memory:
     """What a `Session` of these arguments would hold, planned without making it."""
-    options = _session_options(batch, threads, size, fold_batch_norm, algorithm, precision)
+    options = _session_options(batch, threads, size, fold_batch_norm, algorithm, precision, tune)
     with network._in_use() as handle:
         return Memory._ask("renga_network_session_memory", handle, ctypes.byref(options))
 
@@ -89,8 +97,10 @@ class Session(Handle):
     batch: images a call of the library takes at most; `run` takes any number, batches at a time. threads: 0 =
     `renga.default_threads()`.
     size: `(H, W)`, or None for the network's own. algorithm: None = choose; "reference", "direct", … forces
-    convolutions that can. precision: "f32", or "bf16" for activations and weights of half the memory, much faster where
-    the processor has AMX or AVX-512-BF16; arrays in and out are f32 in any.
+    convolutions that can, "conv1=direct,…" single layers. precision: "f32", or "bf16" for activations and weights of
+    half the memory, much faster where the processor has AMX or AVX-512-BF16; arrays in and out are f32 in any.
+    tune: choose algorithms by timing on this machine, once a shape in the process; the last bits of the answers may
+    then differ from one process to the next.
     Threads: sessions are independent; a shared one runs its calls one after another. The interpreter lock is released
     while it runs.
     """
@@ -108,8 +118,9 @@ class Session(Handle):
         fold_batch_norm: bool = True,
         algorithm: str | None = None,
         precision: str = "f32",
+        tune: bool = False,
     ) -> None:
-        options = _session_options(batch, threads, size, fold_batch_norm, algorithm, precision)
+        options = _session_options(batch, threads, size, fold_batch_norm, algorithm, precision, tune)
         out = ctypes.c_void_p()
         with network._in_use() as handle:
             info = network.info

@@ -59,6 +59,8 @@ def _timed(network: Network, options: argparse.Namespace, threads: int) -> tuple
     precision = options.precision or "f32"
     profile_runs = min(options.runs, _PROFILE_RUNS) if options.profile else 0
     if options.train:
+        if options.tune:
+            raise UsageError("--tune goes with inference: training repeats its bits")
         return time_training(
             network,
             batch=options.batch or 128,
@@ -77,6 +79,7 @@ def _timed(network: Network, options: argparse.Namespace, threads: int) -> tuple
         runs=options.runs,
         threads=threads,
         precision=precision,
+        tune=options.tune,
     )
     with session:
         return timing, session.profile(profile_runs)["steps"] if profile_runs else []

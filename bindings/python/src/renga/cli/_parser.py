@@ -16,6 +16,7 @@ from ._inspect import archs, fold, info
 from ._run import run
 from ._train import evaluate, train
 
+_TUNE = "choose each convolution's algorithm by timing on this machine"
 _NETWORK = "a network file, or arch:NAME,option=value,… (`renga archs` lists names and options)"
 _SET = (
     "'fashion-mnist', a folder of IDX or CIFAR files, a folder of images by class, "
@@ -94,6 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("--output", required=True, metavar="Y.npy", help="the answers, f32")
     one.add_argument("--layout", choices=("nhwc", "nchw"), default="nhwc", help="order of the axes of both files")
     one.add_argument("--batch", type=positive, metavar="N", help="images at a time (default: up to 32)")
+    one.add_argument("--tune", action="store_true", help=_TUNE)
     _seed(one)
 
     one = command("bench", bench, "time inference, or a training step, on random input")
@@ -106,6 +108,7 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("--profile", action="store_true", help="each step's time, GFLOP/s, GB/s and part of the limit")
     one.add_argument("--train", action="store_true", help="time a training step instead")
     _budget(one, "with --train: ")
+    one.add_argument("--tune", action="store_true", help=_TUNE)
     _seed(one)
 
     one = command("train", train, "train a network on a set of images")
