@@ -56,7 +56,8 @@ extension Emitter {
             weights.algorithms[key] = plan.algorithm
             return plan
         }
-        let missing = forced.map { "the algorithm '\(algorithmName($0))' does not take" } ?? "no convolution kernel takes"
+        let missing =
+            forced.map { "the algorithm '\(algorithmName($0))' does not take" } ?? "no convolution kernel takes"
         throw RengaError(.unsupported, "layer '\(name)': \(missing) its size")
     }
 

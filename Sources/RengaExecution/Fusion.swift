@@ -34,7 +34,9 @@ private struct FusionPass {
         }
         let isReLU = node.op is ReLU
         let fusible = try graph.nodes[step.node].executable().fusible(purpose)
-        guard step.activation == .none, step.pool == nil, fusible.contains(isReLU ? .relu : .prelu) else { return false }
+        guard step.activation == .none, step.pool == nil, fusible.contains(isReLU ? .relu : .prelu) else {
+            return false
+        }
         step.activation = isReLU ? .relu : .prelu(node: index)
         replace(value, by: step, ending: index)
         return true

@@ -102,8 +102,10 @@ public final class Session: @unchecked Sendable {
 
     /// Algorithms are forced upon layers that have them.
     fileprivate static func checkLayers(_ names: some Sequence<String>, _ graph: Graph) throws(RengaError) {
-        for name in names.sorted() where !graph.nodes.contains(where: { $0.name == name && ($0.op is Convolution || $0.op is Linear) }) {
-            throw RengaError(.notFound, "no convolution or fully connected layer '\(name.prefix(80))' to force an algorithm upon")
+        for name in names.sorted()
+        where !graph.nodes.contains(where: { $0.name == name && ($0.op is Convolution || $0.op is Linear) }) {
+            throw RengaError(
+                .notFound, "no convolution or fully connected layer '\(name.prefix(80))' to force an algorithm upon")
         }
     }
 

@@ -56,7 +56,8 @@ public struct SessionOptions: Sendable {
     func forcedAlgorithms() throws(RengaError) -> (all: rk_conv_algorithm, layers: [String: rk_conv_algorithm]) {
         var (all, layers) = (RK_CONV_AUTO, [String: rk_conv_algorithm]())
         for entry in (algorithm ?? "auto").split(separator: ",", omittingEmptySubsequences: false) {
-            let algorithm = try Self.algorithm(entry.lastIndex(of: "=").map { entry[entry.index(after: $0)...] } ?? entry)
+            let algorithm = try Self.algorithm(
+                entry.lastIndex(of: "=").map { entry[entry.index(after: $0)...] } ?? entry)
             guard let end = entry.lastIndex(of: "=") else {
                 all = algorithm
                 continue

@@ -69,7 +69,8 @@ final class ConvolutionConditionTests: XCTestCase {
                     let whole = try XCTUnwrap(test.result(RK_CONV_FORWARD, algorithm, isa))
                     test.epilogue.pool = true
                     let found = try XCTUnwrap(test.result(RK_CONV_FORWARD, algorithm, isa))
-                    assertSameBits(found.map { $0.isNaN ? .nan : $0 }, largest(whole, shape), "\(shape.label), \(isa.label)")
+                    assertSameBits(
+                        found.map { $0.isNaN ? .nan : $0 }, largest(whole, shape), "\(shape.label), \(isa.label)")
                     pooled += 1
                 }
             }

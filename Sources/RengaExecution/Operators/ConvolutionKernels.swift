@@ -67,7 +67,8 @@ struct ConvolutionKernels {
         args.dweight = dweight
         args.dbias = hasBias ? emit.parameterGradient(step.node, "bias") : nil
         args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
-        try emit.add(rk_conv_backward_weight, args, "backward weight", algorithm: algorithmName(plan.algorithm), macs: macs)
+        try emit.add(
+            rk_conv_backward_weight, args, "backward weight", algorithm: algorithmName(plan.algorithm), macs: macs)
     }
 
     private func backwardData(_ ddst: BufferID, _ dsrc: GradientTarget, _ emit: Emitter) throws(RengaError) {

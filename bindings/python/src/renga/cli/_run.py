@@ -36,8 +36,9 @@ def run(options: argparse.Namespace) -> Answer:
             size = None if given == network.info.input_shape[:2] else given
         batch = options.batch or min(32, x.shape[0])
         precision = options.precision or "f32"
-        given_options = {"threads": options.threads, "size": size, "precision": precision, "tune": options.tune}
-        with Session(network, batch=batch, **given_options) as session:
+        with Session(
+            network, batch=batch, threads=options.threads, size=size, precision=precision, tune=options.tune
+        ) as session:
             begin = time.perf_counter()
             y = session.run(x, layout=options.layout)
             ms = (time.perf_counter() - begin) * 1000
