@@ -7,7 +7,7 @@
  *     $K/runtime*.c $K/convolution*.c $K/winograd*.c $K/{reference,generic,x86/avx2,x86/avx512}/convolution.c \
  *     $K/{generic,x86/avx2,x86/avx512}/winograd.c -o /tmp/convolution-bench -lomp5 -lm && /tmp/convolution-bench
  *
- * Arguments: cifar, resnet, vgg, channels, linear or all; threads; instruction set (1 generic, 2 avx2, 3 avx512); part of a layer's name.
+ * Arguments: cifar, resnet, vgg, linear, all, or channels (CSV: time a multiply-add for 15 ... 67 channels); threads; instruction set (1 generic, 2 avx2, 3 avx512); part of a layer's name.
  * Figures are the best of several runs: the machine's own noise only ever adds. */
 #include "rk_convolution.h"
 #include <stdio.h>
@@ -182,14 +182,83 @@ static void time_layers(const layer *layers, size_t count, int passes, int threa
   }
 }
 
-/* Odd widths, as pyramidal networks have: the time a multiply-add should rise with vectors, ceil(K / lanes), and with nothing else. */
-static void time_channels(int threads, rk_isa isa) {
-  for (int64_t c = 15; c <= 67; c++) {
-    char name[32];
-    snprintf(name, sizeof name, "%d->%d @16 b16", (int)c, (int)c);
-    const layer layer = {name, 16, 16, c, c, 3, 1, 1};
-    for (int pass = 0; pass < 3; pass++) time_pass(&layer, (rk_conv_pass)pass, RK_CONV_AUTO, threads, isa, peak(threads, isa));
+/* ---- Time a multiply-add against the number of channels, as pyramidal networks have them: 15, 16, 17, ... ---- */
+
+enum { FIRST_CHANNELS = 15, LAST_CHANNELS = 67, WIDTHS = LAST_CHANNELS - FIRST_CHANNELS + 1, ROUNDS = 24 };
+
+/* One pass of a 3x3 layer of as many channels as outputs, on 16 images of 16x16. */
+typedef struct width {
+  rk_conv_plan plan;
+  rk_step step;
+  union {
+    rk_conv_forward_args forward;
+    rk_conv_backward_data_args backward_data;
+    rk_conv_backward_weight_args backward_weight;
+  } args;
+  double best;
+} width;
+
+static void prepare_width(width *width, int64_t c, rk_conv_pass pass, int threads, rk_isa isa) {
+  const rk_conv_shape shape = {.n = 16,
+                               .h = 16,
+                               .w = 16,
+                               .c = c,
+                               .k = c,
+                               .r = 3,
+                               .s = 3,
+                               .stride_h = 1,
+                               .stride_w = 1,
+                               .pad_top = 1,
+                               .pad_left = 1,
+                               .pad_bottom = 1,
+                               .pad_right = 1,
+                               .dilation_h = 1,
+                               .dilation_w = 1,
+                               .groups = 1,
+                               .oh = 16,
+                               .ow = 16};
+  rk_conv_plan *plan = &width->plan;
+  if (rk_conv_plan_init(plan, &shape, pass, RK_F32, RK_CONV_AUTO, isa, threads) != 0) exit(1);
+  float *src = numbers((size_t)(4096 * c)), *dst = numbers((size_t)(4096 * c)), *packed = numbers(plan->packed_floats);
+  float *scratch = numbers(plan->scratch_floats);
+  width->best = 1e9;
+  if (pass == RK_CONV_FORWARD) {
+    width->args.forward = (rk_conv_forward_args){.plan = plan, .src = src, .packed = packed, .dst = dst, .scratch = scratch};
+    width->step = (rk_step){.run = rk_conv_forward, .args = &width->args};
+  } else if (pass == RK_CONV_BACKWARD_DATA) {
+    width->args.backward_data = (rk_conv_backward_data_args){.plan = plan, .ddst = src, .packed = packed, .dsrc = dst, .scratch = scratch};
+    width->step = (rk_step){.run = rk_conv_backward_data, .args = &width->args};
+  } else {
+    width->args.backward_weight = (rk_conv_backward_weight_args){
+        .plan = plan, .src = src, .ddst = dst, .dweight = numbers((size_t)(9 * c * c)), .scratch = scratch};
+    width->step = (rk_step){.run = rk_conv_backward_weight, .args = &width->args};
   }
+}
+
+/* All widths take turns, so that a slow spell of the machine falls on all of them. CSV to standard output. */
+static void time_channels(int threads, rk_isa isa) {
+  static const char *const names[] = {"forward", "backward_data", "backward_weight"};
+  static width widths[3][WIDTHS];
+  for (int pass = 0; pass < 3; pass++)
+    for (int i = 0; i < WIDTHS; i++) prepare_width(&widths[pass][i], FIRST_CHANNELS + i, (rk_conv_pass)pass, threads, isa);
+  for (int round = 0; round < ROUNDS; round++)
+    for (int pass = 0; pass < 3; pass++)
+      for (int i = 0; i < WIDTHS; i++) {
+        width *width = &widths[pass][i];
+        const rk_step steps[] = {width->step, width->step, width->step, width->step};
+        double start = now(threads);
+        rk_run(steps, 4, threads, NULL, NULL);
+        double took = (now(threads) - start) / 4;
+        if (took < width->best) width->best = took;
+      }
+  printf("channels,pass,algorithm,ms,ps_per_multiply_add\n");
+  for (int pass = 0; pass < 3; pass++)
+    for (int i = 0; i < WIDTHS; i++) {
+      const width *width = &widths[pass][i];
+      double macs = 4096.0 * 9 * (double)(width->plan.shape.c * width->plan.shape.k);
+      printf("%d,%s,%s,%.4f,%.3f\n", FIRST_CHANNELS + i, names[pass], rk_conv_algorithm_name(width->plan.algorithm), width->best * 1e3,
+             width->best / macs * 1e12);
+    }
 }
 
 int main(int argc, char **argv) {
@@ -197,6 +266,10 @@ int main(int argc, char **argv) {
   int threads = argc > 2 ? atoi(argv[2]) : 2, all = strcmp(which, "all") == 0;
   rk_isa isa = argc > 3 ? (rk_isa)atoi(argv[3]) : rk_isa_best();
   const char *part = argc > 4 ? argv[4] : "";
+  if (strcmp(which, "channels") == 0) {
+    time_channels(threads, isa);
+    return 0;
+  }
   printf("%s, %d threads, peak %.1f GFLOP/s\n", rk_isa_name(isa), threads, peak(threads, isa));
 #define LAYERS(name, passes)                                                                                                               \
   if (all || strcmp(which, #name) == 0) time_layers(name, sizeof name / sizeof name[0], passes, threads, isa, part)
@@ -204,6 +277,5 @@ int main(int argc, char **argv) {
   LAYERS(resnet, 1);
   LAYERS(vgg, 1);
   LAYERS(linear, 3);
-  if (all || strcmp(which, "channels") == 0) time_channels(threads, isa);
   return 0;
 }

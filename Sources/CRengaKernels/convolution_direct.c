@@ -120,12 +120,13 @@ int rk_conv_direct_plan(rk_conv_plan *plan) {
 
 /* ---- Bands ---- */
 
-/* The buffers of a run and this thread's share of its work. */
+/* The buffers of a run and the piece of its work that this thread has taken. */
 typedef struct direct_run {
   const float *src, *packed, *bias, *add, *slope;
   rk_activation activation;
   float *dst, *scratch;
   int64_t unit_begin, unit_end, panel_begin, panel_end;
+  int64_t copied_unit, copied_end, copied_group; /* the units whose operands the scratch holds */
   int stream;
 } direct_run;
 
@@ -166,6 +167,13 @@ static void copy_row(const direct *direct, const float *src, int64_t n, int64_t 
     for (int64_t x = first; x < end; x++, row += at->src_c) memcpy(dst + x * c, row, (size_t)c * sizeof(float));
 }
 
+/* Whether the operands of units [begin, end) have yet to be copied; they are noted as copied. */
+static int must_copy(direct_run *run, int64_t begin, int64_t end, int64_t group) {
+  if (run->copied_unit == begin && run->copied_end == end && run->copied_group == group) return 0;
+  run->copied_unit = begin, run->copied_end = end, run->copied_group = group;
+  return 1;
+}
+
 static void copy_patch(const direct *direct, const float *src, int64_t n, int64_t y, int64_t x, int64_t group, float *dst) {
   const rk_correlation *at = &direct->at;
   for (int64_t i = 0; i < at->taps_h; i++)
@@ -177,10 +185,11 @@ static void copy_patch(const direct *direct, const float *src, int64_t n, int64_
 }
 
 /* Pixels [begin, end) of all images, in order, as one matrix. */
-static void band_of_patches(const direct *direct, const direct_run *run, int64_t begin, int64_t end, int64_t group, band *band) {
+static void band_of_patches(const direct *direct, direct_run *run, int64_t begin, int64_t end, int64_t group, band *band) {
   const rk_correlation *at = &direct->at;
   int64_t contiguous = at->dst_row == at->out_w * at->dst_pixel && at->dst_image == at->out_h * at->dst_row;
-  for (int64_t pixel = begin; pixel < end; pixel++)
+  const int must = must_copy(run, begin, end, group);
+  for (int64_t pixel = begin; pixel < (must ? end : begin); pixel++)
     copy_patch(direct, run->src, pixel / at->out_w / at->out_h, pixel / at->out_w % at->out_h, pixel % at->out_w, group,
                run->scratch + (pixel - begin) * direct->lines);
   if (contiguous) {
@@ -196,7 +205,7 @@ static void band_of_patches(const direct *direct, const direct_run *run, int64_t
 }
 
 /* Where the operands of output rows [y, y + rows) of image n begin, and the floats of one row of them; copied first if the layout asks. */
-static const float *source_rows(const direct *direct, const direct_run *run, int64_t n, int64_t y, int64_t rows, int64_t group,
+static const float *source_rows(const direct *direct, direct_run *run, int64_t n, int64_t y, int64_t rows, int64_t group,
                                 int64_t *pitch) {
   const rk_correlation *at = &direct->at;
   int64_t h = y * at->stride_h + at->offset_h;
@@ -205,7 +214,8 @@ static const float *source_rows(const direct *direct, const direct_run *run, int
     return run->src + (n * at->src_h + h) * *pitch + at->offset_w * at->src_c + group * at->c;
   }
   *pitch = direct->copy_w * at->c;
-  for (int64_t i = 0; i < rows_seen(at, rows); i++) copy_row(direct, run->src, n, h + i, group, run->scratch + i * *pitch);
+  int64_t unit = n * at->out_h + y, seen = must_copy(run, unit, unit + rows, group) ? rows_seen(at, rows) : 0;
+  for (int64_t i = 0; i < seen; i++) copy_row(direct, run->src, n, h + i, group, run->scratch + i * *pitch);
   return run->scratch;
 }
 
@@ -272,7 +282,7 @@ static void run_band(const direct *direct, const direct_run *run, int64_t group,
       tile.slope = run->slope ? run->slope + group_k + k : NULL;
       tile.activation = first + lines == direct->lines ? run->activation : RK_ACTIVATION_NONE;
       int64_t panel_floats = lines * vectors * vector;
-      const float *next = panel + 1 < run->panel_end && chunk == direct->lines ? tile.panel + panel_floats : NULL;
+      const float *next = panel + 1 < direct->panels && chunk == direct->lines ? tile.panel + panel_floats : NULL;
       tile.stream = run->stream && first + lines == direct->lines && tile.lanes == vectors * vector;
       for (int64_t i = 0; i < band->count; i++) {
         const tile_place *place = &band->tiles[i];
@@ -291,7 +301,7 @@ static void run_band(const direct *direct, const direct_run *run, int64_t group,
   }
 }
 
-static void run_pixels(const direct *direct, const direct_run *run, band *band) {
+static void run_pixels(const direct *direct, direct_run *run, band *band) {
   const rk_correlation *at = &direct->at;
   for (int64_t group = 0; group < at->groups; group++)
     for (int64_t begin = run->unit_begin; begin < run->unit_end; begin += direct->band_units) {
@@ -305,7 +315,7 @@ static void run_pixels(const direct *direct, const direct_run *run, band *band) 
     }
 }
 
-static void run_rows(const direct *direct, const direct_run *run, band *band) {
+static void run_rows(const direct *direct, direct_run *run, band *band) {
   const rk_correlation *at = &direct->at;
   for (int64_t row = run->unit_begin; row < run->unit_end;) {
     int64_t n = row / at->out_h, y = row % at->out_h, left = rk_min64(run->unit_end - row, at->out_h - y);
@@ -337,38 +347,75 @@ static void run_empty(const direct *direct, const direct_run *run, const rk_team
     }
 }
 
-/* Threads share pixels; or panels, where the weights are more than all operands, so that each thread reads only its part of them. */
-static void share(const direct *direct, const rk_team *team, direct_run *run) {
+/* Pieces of a thread's own share, at most: as many as others can take over from a slow one. */
+#define OWN_PIECES 8
+
+/* How a phase is cut into pieces that threads take. */
+typedef struct pieces {
+  int64_t count;
+  int64_t own;   /* pieces of each thread's share of the units; 0: each piece is a panel */
+  int64_t grain; /* units that stay together */
+} pieces;
+
+/* Pieces are pixels; or panels, where the weights are more than all operands, so that each is read by one thread only. */
+static pieces cut(const direct *direct, const rk_team *team) {
   const rk_correlation *at = &direct->at;
   int64_t weights = direct->lines * at->k, operands = at->n * at->src_h * at->src_w * at->c;
   int64_t uneven = direct->panels % team->nth != 0 && direct->panels < 6 * team->nth;
-  int64_t units = direct->units / (direct->layout == LAYOUT_MATRIX || direct->layout == LAYOUT_PATCHES ? 4 : 1);
+  int is_pixels = direct->layout == LAYOUT_MATRIX || direct->layout == LAYOUT_PATCHES;
+  int64_t units = direct->units / (is_pixels ? 4 : 1);
+  if (team->nth > 1 && direct->panels <= RK_MOST_PIECES &&
+      ((weights > 2 * operands && !uneven) || (units < team->nth && direct->panels > units)))
+    return (pieces){.count = direct->panels};
+  int64_t grain = is_pixels ? direct->kernels->tile_rows : direct->rows_per_tile;
+  int64_t most = rk_div_up(rk_div_up(direct->units, team->nth), grain);
+  int64_t own = team->nth == 1 || team->barrier == NULL ? 1 : rk_min64(most, is_pixels ? OWN_PIECES : OWN_PIECES / 2);
+  return (pieces){.count = own * team->nth, .own = own, .grain = grain};
+}
+
+/* Narrows a run to one piece. */
+static void select_piece(const direct *direct, const rk_team *team, pieces pieces, int64_t piece, direct_run *run) {
   run->unit_begin = run->panel_begin = 0;
   run->unit_end = direct->units;
   run->panel_end = direct->panels;
-  if ((weights > 2 * operands && !uneven) || (units < team->nth && direct->panels > units))
-    rk_share(direct->panels, team, &run->panel_begin, &run->panel_end);
-  else rk_share(direct->units, team, &run->unit_begin, &run->unit_end);
+  if (pieces.own == 0) {
+    run->panel_begin = piece;
+    run->panel_end = piece + 1;
+    return;
+  }
+  int64_t begin, end, first, last;
+  rk_share(direct->units, &(rk_team){.tid = (int32_t)(piece / pieces.own), .nth = team->nth}, &begin, &end);
+  rk_share(rk_div_up(end - begin, pieces.grain), &(rk_team){.tid = (int32_t)(piece % pieces.own), .nth = (int32_t)pieces.own}, &first,
+           &last);
+  run->unit_begin = rk_min64(begin + first * pieces.grain, end);
+  run->unit_end = rk_min64(begin + last * pieces.grain, end);
+}
+
+static void run_phase(const direct *direct, const rk_team *team, direct_run *run) {
+  band band;
+  pieces pieces = cut(direct, team);
+  run->copied_unit = run->copied_group = -1;
+  run->stream = rk_conv_streams(&direct->at, direct->kernels, run->dst, run->add);
+  for (int64_t piece = -1; rk_take(team, pieces.count, &piece);) {
+    select_piece(direct, team, pieces, piece, run);
+    if (direct->layout == LAYOUT_MATRIX || direct->layout == LAYOUT_PATCHES) run_pixels(direct, run, &band);
+    else run_rows(direct, run, &band);
+  }
+  if (run->stream) direct->kernels->stream_fence();
 }
 
 static void run_direct(const rk_conv_plan *plan, direct_run *run, const rk_team *whole) {
   if (whole->tid >= plan->threads) return;
-  rk_team team = {.tid = whole->tid, .nth = whole->nth < plan->threads ? whole->nth : plan->threads};
+  int64_t phases = rk_conv_phases(plan);
+  /* Where there are several phases, without a barrier between them, threads keep to their shares. */
+  const rk_team team = {
+      .tid = whole->tid, .nth = whole->nth < plan->threads ? whole->nth : plan->threads, .barrier = phases == 1 ? whole->barrier : NULL};
   run->scratch += plan->block[0] * team.tid;
-  for (int64_t phase = 0; phase < rk_conv_phases(plan); phase++) {
+  for (int64_t phase = 0; phase < phases; phase++) {
     direct direct;
     if (prepare(plan, phase, &direct) != 0 || direct.units == 0) continue;
-    if (direct.lines == 0) {
-      run_empty(&direct, run, &team);
-      continue;
-    }
-    band band;
-    share(&direct, &team, run);
-    run->stream = rk_conv_streams(&direct.at, direct.kernels, run->dst, run->add);
-    if (run->panel_begin == run->panel_end) continue;
-    if (direct.layout == LAYOUT_MATRIX || direct.layout == LAYOUT_PATCHES) run_pixels(&direct, run, &band);
-    else run_rows(&direct, run, &band);
-    if (run->stream) direct.kernels->stream_fence();
+    if (direct.lines == 0) run_empty(&direct, run, &team);
+    else run_phase(&direct, &team, run);
   }
 }
 

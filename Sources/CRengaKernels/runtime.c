@@ -33,6 +33,9 @@ typedef struct barrier {
   _Alignas(RK_ALIGNMENT) _Atomic int32_t arrived;
   _Alignas(RK_ALIGNMENT) _Atomic uint32_t generation;
   _Atomic int32_t sleepers;
+  struct {
+    _Alignas(RK_ALIGNMENT) _Atomic uint64_t word;
+  } ranges[RK_MAX_THREADS]; /* of rk_take */
   int32_t spins; /* 0 where the team is larger than the machine: then whoever waits holds the processor of one who works */
 } barrier;
 
@@ -80,6 +83,42 @@ void rk_team_barrier(const rk_team *team) {
   atomic_store_explicit(&shared->arrived, 0, memory_order_relaxed);
   atomic_store(&shared->generation, generation + 1);
   if (atomic_load(&shared->sleepers) > 0) wake_all(&shared->generation);
+}
+
+/* ---- Pieces ---- */
+
+/* A range in one word: the barrier generation that it belongs to (plus one; another: the share is still whole), its begin, its end. */
+enum { RANGE_BITS = 22 };
+#define RANGE_MASK ((UINT64_C(1) << RANGE_BITS) - 1)
+
+/* Takes the first piece of thread `owner`'s range, or the last where another thread asks; 0 where nothing is left. */
+static int take_from(barrier *shared, const rk_team *team, int32_t owner, int64_t count, int64_t *piece) {
+  /* Cannot change while this thread is between two barriers. */
+  uint64_t tag = (uint64_t)atomic_load_explicit(&shared->generation, memory_order_relaxed) + 1;
+  tag &= UINT64_MAX >> (2 * RANGE_BITS);
+  _Atomic uint64_t *word = &shared->ranges[owner].word;
+  uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+  for (;;) {
+    int64_t begin = (int64_t)(seen >> RANGE_BITS & RANGE_MASK), end = (int64_t)(seen & RANGE_MASK);
+    if (seen >> (2 * RANGE_BITS) != tag) rk_share(count, &(rk_team){.tid = owner, .nth = team->nth}, &begin, &end);
+    if (begin >= end) return 0;
+    *piece = owner == team->tid ? begin++ : --end;
+    uint64_t left = tag << (2 * RANGE_BITS) | (uint64_t)begin << RANGE_BITS | (uint64_t)end;
+    if (atomic_compare_exchange_weak_explicit(word, &seen, left, memory_order_relaxed, memory_order_relaxed)) return 1;
+  }
+}
+
+int rk_take(const rk_team *team, int64_t count, int64_t *piece) {
+  if (team->nth == 1) return ++*piece < count;
+  if (team->barrier == NULL) {
+    int64_t begin, end;
+    rk_share(count, team, &begin, &end);
+    *piece = *piece < 0 ? begin : *piece + 1;
+    return *piece < end;
+  }
+  for (int32_t i = 0; i < team->nth; i++)
+    if (take_from(team->barrier, team, (team->tid + i) % team->nth, count, piece)) return 1;
+  return 0;
 }
 
 /* ---- Program ---- */

@@ -71,7 +71,7 @@ int rk_winograd_plan(rk_conv_plan *plan) {
   /* Traffic beyond L2, in floats: the weights for each block; or once, with all transformed tiles written and read. */
   int64_t per_block = plan->threads * blocks * weights, at_once = weights + 4 * winograd.tiles * tile_floats(&winograd);
   int64_t panels = rk_div_up(winograd.at.k, winograd.kernels->lanes * RK_CONV_MOST_VECTORS);
-  plan->block[SHARE_OUTPUTS] = weights > RESIDENT_FLOATS && at_once < per_block && panels >= plan->threads;
+  plan->block[SHARE_OUTPUTS] = weights > RESIDENT_FLOATS && at_once < per_block && panels >= plan->threads && panels <= RK_MOST_PIECES;
   plan->block[ZEROS_AT] = plan->block[SHARE_OUTPUTS] ? block_floats(&winograd, winograd.tiles)
                                                      : plan->threads * block_floats(&winograd, plan->block[BLOCK_TILES]);
   plan->scratch_floats = (size_t)(plan->block[ZEROS_AT] + plan->threads * winograd.c_line);
@@ -182,26 +182,31 @@ static void multiply(const rk_winograd *winograd, const float *packed, const flo
     }
 }
 
-/* Blocks of this thread's share of the tiles. */
+/* Blocks of tiles: each thread's share of them, then what others have left. */
 static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, winograd_run *run, const float *zeros, const rk_team *team) {
   const rk_winograd_transforms *transforms = rk_winograd_transforms_of(plan->isa);
   int64_t most = plan->block[BLOCK_TILES], begin, end, m4 = winograd->m == 4;
   int64_t lines_plane = rk_winograd_plane(most, winograd->c_line), products_plane = rk_winograd_plane(most, winograd->k_line);
   float *lines = run->scratch + team->tid * block_floats(winograd, most), *products = lines + winograd->positions * lines_plane;
-  rk_share(winograd->tiles, team, &begin, &end);
+  int64_t own = rk_min64(rk_div_up(rk_div_up(winograd->tiles, team->nth), most), RK_MOST_PIECES / team->nth);
   run->output.products = products;
   run->output.plane = products_plane;
   run->output.k_end = winograd->at.k;
-  for (int64_t tile = begin; tile < end; tile += most) {
-    int64_t last = rk_min64(tile + most, end);
-    transforms->source[m4](winograd, run->src, zeros, tile, last, lines, lines_plane);
-    multiply(winograd, run->packed, lines, lines_plane, last - tile, 0,
-             rk_div_up(winograd->at.k, winograd->kernels->lanes * RK_CONV_MOST_VECTORS), products, products_plane);
-    transforms->output[m4](winograd, &run->output, tile, last);
+  for (int64_t piece = -1; rk_take(team, own * team->nth, &piece);) {
+    rk_share(winograd->tiles, &(rk_team){.tid = (int32_t)(piece / own), .nth = team->nth}, &begin, &end);
+    int64_t first = begin, tile, last;
+    rk_share(end - begin, &(rk_team){.tid = (int32_t)(piece % own), .nth = (int32_t)own}, &begin, &end);
+    for (tile = first + begin; tile < first + end; tile = last) {
+      last = rk_min64(tile + most, first + end);
+      transforms->source[m4](winograd, run->src, zeros, tile, last, lines, lines_plane);
+      multiply(winograd, run->packed, lines, lines_plane, last - tile, 0,
+               rk_div_up(winograd->at.k, winograd->kernels->lanes * RK_CONV_MOST_VECTORS), products, products_plane);
+      transforms->output[m4](winograd, &run->output, tile, last);
+    }
   }
 }
 
-/* All tiles' transforms, then each thread's share of the outputs. */
+/* All tiles' transforms, then panel by panel the outputs. */
 static void run_outputs(const rk_conv_plan *plan, const rk_winograd *winograd, winograd_run *run, const float *zeros, const rk_team *team,
                         const rk_team *whole) {
   const rk_winograd_transforms *transforms = rk_winograd_transforms_of(plan->isa);
@@ -215,20 +220,21 @@ static void run_outputs(const rk_conv_plan *plan, const rk_winograd *winograd, w
   }
   rk_team_barrier(whole);
   if (!team) return;
-  rk_share(rk_div_up(winograd->at.k, wide), team, &begin, &end);
-  multiply(winograd, run->packed, lines, lines_plane, winograd->tiles, begin, end, products, products_plane);
   run->output.products = products;
   run->output.plane = products_plane;
-  run->output.k_begin = begin * wide;
-  run->output.k_end = rk_min64(end * wide, winograd->at.k);
-  if (begin < end) transforms->output[m4](winograd, &run->output, 0, winograd->tiles);
+  for (int64_t panel = -1; rk_take(team, rk_div_up(winograd->at.k, wide), &panel);) {
+    multiply(winograd, run->packed, lines, lines_plane, winograd->tiles, panel, panel + 1, products, products_plane);
+    run->output.k_begin = panel * wide;
+    run->output.k_end = rk_min64((panel + 1) * wide, winograd->at.k);
+    transforms->output[m4](winograd, &run->output, 0, winograd->tiles);
+  }
 }
 
 static void run_winograd(const rk_conv_plan *plan, winograd_run *run, const rk_team *whole) {
   rk_winograd winograd;
   if (rk_winograd_prepare(plan, &winograd) != 0) return;
   /* Threads beyond those that the scratch was planned for only wait. */
-  const rk_team own = {.tid = whole->tid, .nth = whole->nth < plan->threads ? whole->nth : plan->threads};
+  const rk_team own = {.tid = whole->tid, .nth = whole->nth < plan->threads ? whole->nth : plan->threads, .barrier = whole->barrier};
   const rk_team *team = whole->tid < plan->threads ? &own : NULL;
   float *zeros = team ? run->scratch + plan->block[ZEROS_AT] + team->tid * winograd.c_line : NULL;
   rk_correlation stored = winograd.at;

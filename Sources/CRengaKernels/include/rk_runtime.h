@@ -62,6 +62,14 @@ static inline void rk_share(int64_t count, const rk_team *team, int64_t *begin, 
   *end = *begin + quotient + (tid < rest ? 1 : 0);
 }
 
+/* Gives the pieces [0, count) of a step's work each to one thread: to each thread its own share as rk_share cuts them, in order, so that it
+ * finds what it made itself in its core's cache; then, to threads that are done (a virtual core may be slow), the last ones of others.
+ *   for (int64_t piece = -1; rk_take(team, count, &piece);) ...
+ * Every thread of the team runs this loop with the same count, at most RK_MOST_PIECES, and no other between two barriers. Who gets a piece
+ * differs from run to run: no result may depend on it. A team without a barrier (of a caller's making) keeps to the shares. */
+#define RK_MOST_PIECES (INT64_C(1) << 21)
+int rk_take(const rk_team *team, int64_t count, int64_t *piece);
+
 typedef void (*rk_step_fn)(const void *args, const rk_team *team);
 typedef struct rk_step {
   rk_step_fn run;
