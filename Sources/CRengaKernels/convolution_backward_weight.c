@@ -3,7 +3,8 @@
  *
  * dweight is cut into blocks of channels by outputs that stay in L2, and, where these are few, the rows of all images into pieces whose
  * partial sums are added at the end in order. Blocks and pieces follow from the shape alone: same bits for any team. A tap that leaves the
- * map sees a smaller rectangle of pixels: nothing is padded or copied. */
+ * map sees a smaller rectangle of pixels: nothing is padded. Nothing is copied either, but for the operands of a matrix whose rows lie so far
+ * apart that they evict each other. */
 #include "convolution_internal.h"
 #include <string.h>
 
@@ -19,6 +20,9 @@
 #define BAND_FLOATS 8192
 #define BAND_PIXELS 64
 
+/* Rows of a matrix that lie a multiple of so many floats apart fall into few sets of L1: half a page. */
+#define CONFLICT_FLOATS 512
+
 /* A pass made ready. Rows are output rows; a 1x1 filter over all pixels is one row of n oh ow pixels. */
 typedef struct backward {
   rk_conv_shape shape;
@@ -28,7 +32,12 @@ typedef struct backward {
   int64_t units, pieces;                        /* units: rows, or the pixels of a matrix */
   int is_matrix;
   int64_t weights; /* floats of dweight */
+  int64_t c_pitch, k_pitch; /* floats of a row of copied operands; 0: none are copied */
+  int64_t band_pixels;      /* of a matrix */
 } backward;
+
+/* Floats of a row in a copy: an odd number of cache lines. */
+static int64_t pitch_of(int64_t floats) { return rk_div_up(floats, 16) / 2 * 32 + 16; }
 
 static void prepare(const rk_conv_plan *plan, backward *backward) {
   rk_conv_shape *shape = &backward->shape;
@@ -51,6 +60,12 @@ static void prepare(const rk_conv_plan *plan, backward *backward) {
     shape->w = shape->ow = shape->n * shape->oh * shape->ow;
     shape->n = shape->h = shape->oh = 1;
   }
+  backward->c_pitch = backward->k_pitch = 0;
+  backward->band_pixels = rk_max64(BAND_FLOATS / (backward->block_c + backward->block_k), BAND_PIXELS);
+  if (backward->is_matrix && (shape->c % CONFLICT_FLOATS == 0 || shape->k % CONFLICT_FLOATS == 0)) {
+    backward->c_pitch = pitch_of(backward->block_c);
+    backward->k_pitch = pitch_of(backward->block_k);
+  }
   backward->units = backward->is_matrix ? shape->ow : shape->n * shape->oh;
   int64_t pieces = shape->groups * backward->blocks_c * backward->blocks_k >= ENOUGH_BLOCKS ? 1 : MOST_PIECES;
   while (pieces > 4 && pieces * backward->weights > PARTIAL_FLOATS) pieces /= 2;
@@ -62,7 +77,9 @@ int rk_conv_direct_backward_weight_plan(rk_conv_plan *plan) {
   prepare(plan, &backward);
   plan->block[0] = backward.pieces;
   plan->packed_floats = 0;
-  plan->scratch_floats = backward.pieces == 1 ? 0 : (size_t)(backward.pieces * (backward.weights + plan->shape.k));
+  plan->block[1] = backward.pieces == 1 ? 0 : rk_div_up(backward.pieces * (backward.weights + plan->shape.k), 16) * 16;
+  plan->block[2] = backward.band_pixels * (backward.c_pitch + backward.k_pitch);
+  plan->scratch_floats = (size_t)(plan->block[1] + plan->threads * plan->block[2]);
   return 0;
 }
 
@@ -72,11 +89,46 @@ typedef struct block {
   float *dweight, *dbias;      /* of the whole layer: dweight itself or a piece's partial sums; dbias NULL where another block sums it */
 } block;
 
+/* All tiles of a block, whose first operands are at src and ddst. */
+static void add_products(const backward *backward, const block *block, rk_conv_outer *outer, const float *src, const float *ddst,
+                         float *dweight) {
+  const rk_conv_kernels *kernels = backward->kernels;
+  int64_t wide = kernels->lanes * RK_CONV_MOST_VECTORS;
+  for (int64_t k = 0; k < block->k; k += wide) {
+    outer->lanes = (int32_t)rk_min64(wide, block->k - k);
+    int64_t vectors = rk_div_up(outer->lanes, kernels->lanes), tiles = rk_div_up(block->c, kernels->outer_rows[vectors - 1]), c = 0;
+    outer->ddst = ddst + k;
+    for (int64_t i = 0; i < tiles; i++) {
+      int64_t rows = block->c / tiles + (i < block->c % tiles);
+      outer->src = src + c;
+      outer->dweight = dweight + c * backward->shape.k + k;
+      kernels->outer[vectors - 1][rows - 1](outer);
+      c += rows;
+    }
+  }
+}
+
+/* `count` rows of a matrix from row `first`, through copies. */
+static void add_copies(const backward *backward, const rk_conv_backward_weight_args *args, const block *block, int64_t first, int64_t count,
+                       float *copy) {
+  const rk_conv_shape *shape = &backward->shape;
+  int64_t first_c = block->group * backward->group_c + block->c0, first_k = block->group * backward->group_k + block->k0;
+  float *src = copy, *ddst = copy + backward->band_pixels * backward->c_pitch;
+  const float *from_src = (const float *)args->src + first * shape->c + first_c;
+  const float *from_ddst = (const float *)args->ddst + first * shape->k + first_k;
+  for (int64_t i = 0; i < count; i++) {
+    memcpy(src + i * backward->c_pitch, from_src + i * shape->c, (size_t)block->c * sizeof(float));
+    memcpy(ddst + i * backward->k_pitch, from_ddst + i * shape->k, (size_t)block->k * sizeof(float));
+  }
+  rk_conv_outer outer = {
+      .n = 1, .h = 1, .w = count, .src_pixel = backward->c_pitch, .ddst_pixel = backward->k_pitch, .dweight_row = shape->k};
+  add_products(backward, block, &outer, src, ddst, block->dweight + block->c0 * shape->k + first_k);
+}
+
 /* One tap over rows [y0, y1) and columns [x0, x1) of `images` images from n. */
 static void add_tap(const backward *backward, const rk_conv_backward_weight_args *args, const block *block, int64_t r, int64_t s, int64_t n,
                     int64_t images, int64_t y0, int64_t y1, int64_t x0, int64_t x1) {
   const rk_conv_shape *shape = &backward->shape;
-  const rk_conv_kernels *kernels = backward->kernels;
   int64_t shift_h = r * shape->dilation_h - shape->pad_top, shift_w = s * shape->dilation_w - shape->pad_left;
   rk_conv_clip(shift_h, shape->stride_h, shape->h, &y0, &y1);
   rk_conv_clip(shift_w, shape->stride_w, shape->w, &x0, &x1);
@@ -99,19 +151,7 @@ static void add_tap(const backward *backward, const rk_conv_backward_weight_args
   int64_t first_k = block->group * backward->group_k + block->k0;
   const float *ddst = (const float *)args->ddst + (n * shape->oh + y0) * ddst_row + x0 * shape->k + first_k;
   float *dweight = block->dweight + ((r * shape->s + s) * backward->group_c + block->c0) * shape->k + first_k;
-  int64_t wide = kernels->lanes * RK_CONV_MOST_VECTORS;
-  for (int64_t k = 0; k < block->k; k += wide) {
-    outer.lanes = (int32_t)rk_min64(wide, block->k - k);
-    int64_t vectors = rk_div_up(outer.lanes, kernels->lanes), tiles = rk_div_up(block->c, kernels->outer_rows[vectors - 1]), c = 0;
-    outer.ddst = ddst + k;
-    for (int64_t i = 0; i < tiles; i++) {
-      int64_t rows = block->c / tiles + (i < block->c % tiles);
-      outer.src = src + c;
-      outer.dweight = dweight + c * shape->k + k;
-      kernels->outer[vectors - 1][rows - 1](&outer);
-      c += rows;
-    }
-  }
+  add_products(backward, block, &outer, src, ddst, dweight);
 }
 
 static void add_taps(const backward *backward, const rk_conv_backward_weight_args *args, const block *block, int64_t n, int64_t images,
@@ -121,14 +161,16 @@ static void add_taps(const backward *backward, const rk_conv_backward_weight_arg
 }
 
 /* Units [begin, end) in order, band by band. */
-static void add_units(const backward *backward, const rk_conv_backward_weight_args *args, const block *block, int64_t begin, int64_t end) {
+static void add_units(const backward *backward, const rk_conv_backward_weight_args *args, const block *block, int64_t begin, int64_t end,
+                      float *copy) {
   const rk_conv_shape *shape = &backward->shape;
   int64_t pixel_floats = block->c * shape->stride_h * shape->stride_w + block->k;
   int64_t pixels = rk_max64(BAND_FLOATS / pixel_floats, BAND_PIXELS), rows = rk_max64(pixels / shape->ow, 1);
   for (int64_t unit = begin; unit < end;) {
     if (backward->is_matrix) {
-      int64_t count = rk_min64(pixels, end - unit);
-      add_taps(backward, args, block, 0, 1, 0, 1, unit, unit + count);
+      int64_t count = rk_min64(backward->c_pitch ? backward->band_pixels : pixels, end - unit);
+      if (backward->c_pitch) add_copies(backward, args, block, unit, count, copy);
+      else add_taps(backward, args, block, 0, 1, 0, 1, unit, unit + count);
       unit += count;
       continue;
     }
@@ -154,7 +196,7 @@ static void add_bias(const backward *backward, const rk_conv_backward_weight_arg
 }
 
 /* One task: a block over a piece of the rows. */
-static void run_task(const backward *backward, const rk_conv_backward_weight_args *args, int64_t task) {
+static void run_task(const backward *backward, const rk_conv_backward_weight_args *args, int64_t task, float *copy) {
   const rk_conv_shape *shape = &backward->shape;
   int64_t piece = task % backward->pieces, index = task / backward->pieces, begin, end;
   int64_t block_k = index % backward->blocks_k, block_c = index / backward->blocks_k % backward->blocks_c;
@@ -174,7 +216,7 @@ static void run_task(const backward *backward, const rk_conv_backward_weight_arg
     for (int64_t c = 0; c < block.c; c++)
       memset(sums + (tap * backward->group_c + block.c0 + c) * shape->k + first_k, 0, (size_t)block.k * sizeof(float));
   rk_share(backward->units, &(rk_team){.tid = (int32_t)piece, .nth = (int32_t)backward->pieces}, &begin, &end);
-  add_units(backward, args, &block, begin, end);
+  add_units(backward, args, &block, begin, end, copy);
   if (!block.dbias) return;
   memset(block.dbias + first_k, 0, (size_t)block.k * sizeof(float));
   add_bias(backward, args, &block, begin, end);
@@ -193,8 +235,12 @@ void rk_conv_direct_backward_weight(const rk_conv_backward_weight_args *args, co
   backward backward;
   prepare(args->plan, &backward);
   int64_t begin, end, k = backward.shape.k, stride = backward.weights + k;
-  rk_share(backward.shape.groups * backward.blocks_c * backward.blocks_k * backward.pieces, team, &begin, &end);
-  for (int64_t task = begin; task < end; task++) run_task(&backward, args, task);
+  const rk_conv_plan *plan = args->plan;
+  if (team->tid < plan->threads) {
+    const rk_team own = {.tid = team->tid, .nth = team->nth < plan->threads ? team->nth : plan->threads};
+    rk_share(backward.shape.groups * backward.blocks_c * backward.blocks_k * backward.pieces, &own, &begin, &end);
+    for (int64_t task = begin; task < end; task++) run_task(&backward, args, task, args->scratch + plan->block[1] + own.tid * plan->block[2]);
+  }
   if (backward.pieces == 1) return;
   rk_team_barrier(team);
   rk_share(backward.weights, team, &begin, &end);
