@@ -98,8 +98,8 @@ sanitize: needs-build ## run the suites under the address, thread and undefined-
 	@.ci/sanitize
 
 lint-python: $(VENV)/.ready-test # the Python package's style and types
-	$(VENV)/bin/ruff check --quiet --config bindings/python/pyproject.toml bindings/python examples Benchmarks
-	$(VENV)/bin/ruff format --check --quiet --config bindings/python/pyproject.toml bindings/python examples Benchmarks
+	$(VENV)/bin/ruff check --quiet --config bindings/python/pyproject.toml bindings/python examples Benchmarks/experiments Benchmarks/peers
+	$(VENV)/bin/ruff format --check --quiet --config bindings/python/pyproject.toml bindings/python examples Benchmarks/experiments Benchmarks/peers
 	cd bindings/python && $(CURDIR)/$(VENV)/bin/mypy
 
 test-cross: # the kernels for aarch64
@@ -144,7 +144,7 @@ format: needs-swift $(VENV)/.ready-test ## format Swift, C and Python sources
 	$(SWIFT) format -i -r $(SWIFT_SOURCES)
 	@command -v clang-format >/dev/null || { echo "clang-format is missing: apt-get install clang-format" >&2; exit 1; }
 	clang-format -i $(C_SOURCES)
-	$(VENV)/bin/ruff format --quiet --config bindings/python/pyproject.toml bindings/python examples Benchmarks
+	$(VENV)/bin/ruff format --quiet --config bindings/python/pyproject.toml bindings/python examples Benchmarks/experiments Benchmarks/peers
 
 lint: needs-swift ## check formatting and the house's rules
 	@$(SWIFT) format lint --strict -r $(SWIFT_SOURCES)
