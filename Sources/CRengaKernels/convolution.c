@@ -98,11 +98,12 @@ static int plan_entry(const algorithm_entry *entry, rk_conv_plan *plan) {
 int rk_conv_plan_init(rk_conv_plan *plan, const rk_conv_shape *shape, rk_conv_pass pass, rk_type type, rk_conv_algorithm algorithm,
                       rk_isa isa, int32_t threads) {
   if (type != RK_F32 && type != RK_BF16) return -1;
-  if (!shape_is_sound(shape) || threads < 1 || threads > RK_MAX_THREADS || !rk_isa_supported(isa)) return -1;
+  if (!shape_is_sound(shape) || threads < 0 || threads > RK_MAX_THREADS || !rk_isa_supported(isa)) return -1;
   for (size_t i = 0; i < ENTRIES; i++) {
     const algorithm_entry *entry = &ordered_list[i];
     if (algorithm != RK_CONV_AUTO && entry->algorithm != algorithm) continue;
     *plan = (rk_conv_plan){.shape = *shape, .pass = pass, .algorithm = entry->algorithm, .isa = isa, .threads = threads};
+    if (threads == 0) plan->threads = plan->alone = 1;
     plan->type = type;
     if (algorithm == RK_CONV_AUTO && entry->prefers && !entry->prefers(plan)) continue;
     if (plan_entry(entry, plan) == 0) return 0;

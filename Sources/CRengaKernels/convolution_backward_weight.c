@@ -67,7 +67,7 @@ static void prepare(const rk_conv_plan *plan, backward *backward) {
     backward->k_pitch = pitch_of(backward->block_k);
   }
   backward->units = backward->is_matrix ? shape->ow : shape->n * shape->oh;
-  int64_t pieces = shape->groups * backward->blocks_c * backward->blocks_k >= ENOUGH_BLOCKS ? 1 : MOST_PIECES;
+  int64_t pieces = plan->alone || shape->groups * backward->blocks_c * backward->blocks_k >= ENOUGH_BLOCKS ? 1 : MOST_PIECES;
   while (pieces > 4 && pieces * backward->weights > PARTIAL_FLOATS) pieces /= 2;
   backward->pieces = rk_min64(pieces, backward->is_matrix ? rk_div_up(backward->units, BAND_PIXELS) : backward->units);
 }

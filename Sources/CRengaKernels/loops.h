@@ -38,20 +38,21 @@ typedef struct rk_moments_loop {
   float *sum, *square;
 } rk_moments_loop;
 
-/* With d[i] = ddst[i], masked by dst[i] > 0 where dst is not NULL: sum[j] = sum of d, product[j] = sum of d (src - center[j]). */
+/* With d[i] = ddst[i], masked by dst[i] > 0 where dst is not NULL, or by (src[i] - center[j]) mask_scale[j] + mask_shift[j] > 0 where
+ * mask_scale is not NULL: sum[j] = sum of d, product[j] = sum of d (src - center[j]). */
 typedef struct rk_gradient_moments_loop {
   int64_t count, period;
   const void *src, *dst, *ddst;
-  const float *center;
+  const float *center, *mask_scale, *mask_shift;
   float *sum, *product;
 } rk_gradient_moments_loop;
 
-/* dsrc[i] (+)= scale[j] d[i] + slope[j] (src[i] - center[j]) + shift[j]; dadd[i] (+)= d[i]. dsrc or dadd may be NULL.
- * slope NULL: dsrc (+)= scale[j] d[i] alone. */
+/* dsrc[i] (+)= scale[j] d[i] + slope[j] (src[i] - center[j]) + shift[j]; dadd[i] (+)= d[i]. dsrc or dadd may be NULL;
+ * d as above. slope NULL: dsrc (+)= scale[j] d[i] alone. */
 typedef struct rk_gradient_affine_loop {
   int64_t count, period;
   const void *src, *dst, *ddst;
-  const float *center, *scale, *slope, *shift;
+  const float *center, *mask_scale, *mask_shift, *scale, *slope, *shift;
   void *dsrc, *dadd;
   int32_t accumulate_dsrc, accumulate_dadd;
 } rk_gradient_affine_loop;

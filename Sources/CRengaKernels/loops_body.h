@@ -211,6 +211,10 @@ static void adamw(const rk_adamw_args *args, const rk_parameter_range *range, in
 
 /* ---- Maps ---- */
 
+/* How a ReLU's mask is known. */
+enum { UNMASKED, BY_RESULT, BY_SOURCE };
+#define MASK_OF(loop) ((loop).mask_scale != NULL ? BY_SOURCE : (loop).dst != NULL ? BY_RESULT : UNMASKED)
+
 #define TYPE RK_F32
 #define OF_TYPE(name) name##_f32
 #define load_map load_f32

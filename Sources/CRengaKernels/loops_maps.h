@@ -46,40 +46,47 @@ INLINE vec OF_TYPE(masked)(const void *dst, const void *ddst, int64_t i, int64_t
   return dst == NULL ? d : choose(load_map(dst, i, part) > 0, d, spread(0));
 }
 
-INLINE void OF_TYPE(gradient_moments_at)(rk_gradient_moments_loop a, int64_t i, int64_t j, int64_t part) {
-  vec d = OF_TYPE(masked)(a.dst, a.ddst, i, part);
+/* `x`: the centred source. */
+INLINE vec OF_TYPE(masked_by)(const void *dst, const void *ddst, vec x, const float *scale, const float *shift, int64_t i, int64_t j,
+                              int64_t part, int mask) {
+  vec d = load_map(ddst, i, part);
+  if (mask == BY_SOURCE) return choose(x * load(scale + j, part) + load(shift + j, part) > 0, d, spread(0));
+  return mask == BY_RESULT ? choose(load_map(dst, i, part) > 0, d, spread(0)) : d;
+}
+
+INLINE void OF_TYPE(gradient_moments_at)(rk_gradient_moments_loop a, int64_t i, int64_t j, int64_t part, int mask) {
+  vec x = load_map(a.src, i, part) - load(a.center + j, part);
+  vec d = OF_TYPE(masked_by)(a.dst, a.ddst, x, a.mask_scale, a.mask_shift, i, j, part, mask);
   add_to(a.sum + j, d, part);
-  store(a.product + j, load(a.product + j, part) + d * (load_map(a.src, i, part) - load(a.center + j, part)), part);
+  store(a.product + j, load(a.product + j, part) + d * x, part);
 }
 
 static void OF_TYPE(gradient_moments)(const rk_gradient_moments_loop *loop) {
   const rk_gradient_moments_loop a = *loop;
   clear(a.sum, a.period);
   clear(a.product, a.period);
-  if (a.dst != NULL) EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_moments_at)(a, i, j, part))
-  else EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_moments_at)(a, i, j, part))
+  if (MASK_OF(a) == BY_SOURCE) EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_moments_at)(a, i, j, part, BY_SOURCE))
+  else if (MASK_OF(a) == BY_RESULT) EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_moments_at)(a, i, j, part, BY_RESULT))
+  else EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_moments_at)(a, i, j, part, UNMASKED))
 }
 
 /* The source is read before anything is stored: dsrc or dadd may be ddst. */
-INLINE void OF_TYPE(gradient_affine_at)(rk_gradient_affine_loop a, int64_t i, int64_t j, int64_t part) {
-  vec d = OF_TYPE(masked)(a.dst, a.ddst, i, part);
+INLINE void OF_TYPE(gradient_affine_at)(rk_gradient_affine_loop a, int64_t i, int64_t j, int64_t part, int mask) {
+  vec x = spread(0);
+  if (a.slope != NULL || mask == BY_SOURCE) x = load_map(a.src, i, part) - load(a.center + j, part);
+  vec d = OF_TYPE(masked_by)(a.dst, a.ddst, x, a.mask_scale, a.mask_shift, i, j, part, mask);
   vec result = load(a.scale + j, part) * d;
-  if (a.slope != NULL)
-    result = load(a.slope + j, part) * (load_map(a.src, i, part) - load(a.center + j, part)) + (result + load(a.shift + j, part));
-  if (a.accumulate_dsrc) result += load_map(a.dsrc, i, part);
+  if (a.slope != NULL) result = load(a.slope + j, part) * x + (result + load(a.shift + j, part));
+  if (a.dsrc != NULL && a.accumulate_dsrc) result += load_map(a.dsrc, i, part);
   if (a.dadd != NULL) store_map(a.dadd, i, a.accumulate_dadd ? load_map(a.dadd, i, part) + d : d, part);
-  store_map(a.dsrc, i, result, part);
-}
-
-INLINE void OF_TYPE(gradient_add_at)(rk_gradient_affine_loop a, int64_t i, int64_t part) {
-  vec d = OF_TYPE(masked)(a.dst, a.ddst, i, part);
-  store_map(a.dadd, i, a.accumulate_dadd ? load_map(a.dadd, i, part) + d : d, part);
+  if (a.dsrc != NULL) store_map(a.dsrc, i, result, part);
 }
 
 static void OF_TYPE(gradient_affine)(const rk_gradient_affine_loop *loop) {
   const rk_gradient_affine_loop a = *loop;
-  if (a.dsrc == NULL) EACH(a.count, OF_TYPE(gradient_add_at)(a, j, part));
-  else EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_affine_at)(a, i, j, part))
+  if (MASK_OF(a) == BY_SOURCE) EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_affine_at)(a, i, j, part, BY_SOURCE))
+  else if (MASK_OF(a) == BY_RESULT) EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_affine_at)(a, i, j, part, BY_RESULT))
+  else EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_affine_at)(a, i, j, part, UNMASKED))
 }
 
 /* ---- Elementwise ---- */

@@ -1,4 +1,4 @@
-/* runtime_threads.c: how many threads this process may use: affinity, control groups, environment.
+/* runtime_threads.c: how many threads this process may use: affinity, control groups, environment; and a core's cache.
  * Not here: the threads themselves (runtime.c). */
 #define _GNU_SOURCE 1 /* sched_getaffinity */
 #include "rk_runtime.h"
@@ -133,4 +133,13 @@ int32_t rk_default_threads(void) {
   for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
     if (limits[i] < least) least = limits[i];
   return least < 1 ? 1 : (int32_t)least;
+}
+
+size_t rk_second_level_bytes(void) {
+  long bytes = -1;
+#ifdef _SC_LEVEL2_CACHE_SIZE
+  bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+  if (bytes <= 0) return (size_t)1 << 20;
+  return bytes < 1 << 18 ? (size_t)1 << 18 : bytes > 1 << 22 ? (size_t)1 << 22 : (size_t)bytes;
 }

@@ -25,7 +25,7 @@ static int64_t sum_floats(const rk_winograd *winograd) { return winograd->positi
 int rk_winograd_backward_weight_plan(rk_conv_plan *plan) {
   rk_winograd winograd;
   if (plan->algorithm != RK_CONV_WINOGRAD_F4 || rk_winograd_prepare(plan, &winograd) != 0) return -1;
-  int64_t lines = winograd.c_line + winograd.k_line, pieces = MOST_PIECES;
+  int64_t lines = winograd.c_line + winograd.k_line, pieces = plan->alone ? 1 : MOST_PIECES;
   while (pieces > FEWEST_PIECES && pieces * sum_floats(&winograd) > SUM_FLOATS) pieces /= 2;
   plan->block[PIECES] = rk_min64(pieces, rk_div_up(winograd.tiles, 16));
   int64_t block = rk_min64(rk_max64(BLOCK_FLOATS / (winograd.positions * lines), 16), MOST_BLOCK);

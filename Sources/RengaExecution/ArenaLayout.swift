@@ -35,26 +35,34 @@ package struct PlanBuffers {
 
 /// Where each buffer of a plan will lie in its arena: nothing is allocated yet.
 struct ArenaPlan {
+    fileprivate let bands: BandLayout
     let memory: PlanMemory
     fileprivate let offsets: [Int]
 
     /// Places everything that `measured` recorded.
     init(_ measured: Emitter) throws(RengaError) {
         let reuse = measured.settings.reuseMemory
-        let sharing = BufferSharing(measured.records, reuse ? measured.replacements : [])
+        bands = try BandLayout(measured)
+        let sharing = BufferSharing(measured.records, reuse ? bands.replacements(measured) : [])
         let end = measured.stepCount
         var requests: [MemoryRequest] = []
         for (index, record) in sharing.records.enumerated() {
-            // One place for a group, held by its root; memory outside takes none.
-            let takesRoom = sharing.root(index) == index && record.external == nil && record.last >= 0
+            // One place for a group, held by its root; memory outside takes none, nor does what lives in a band.
+            let takesRoom =
+                sharing.root(index) == index && record.external == nil && record.last >= 0
+                && bands.homes[index] == nil
             let bytes = takesRoom ? record.bytes : 0
             let lifetime = reuse && takesRoom ? (record.first, record.last) : (0, end)
             requests.append(MemoryRequest(first: lifetime.0, last: lifetime.1, bytes: bytes))
         }
         let plan = try MemoryPlanner.plan(requests, alignment: Int(RK_ALIGNMENT))
         let scratch = measured.scratchFloats.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
-        guard !scratch.overflow else { throw RengaError(.outOfMemory, "the plan's scratch memory is not addressable") }
-        memory = PlanMemory(arena: plan.peak, scratch: scratch.partialValue, lowerBound: plan.lowerBound)
+        let slots = bands.slotBytes.multipliedReportingOverflow(by: measured.settings.threads)
+        guard !scratch.overflow, !slots.overflow else {
+            throw RengaError(.outOfMemory, "the plan's scratch memory is not addressable")
+        }
+        memory = PlanMemory(
+            arena: plan.peak, scratch: max(scratch.partialValue, slots.partialValue), lowerBound: plan.lowerBound)
         offsets = sharing.records.indices.map { plan.offsets[sharing.root($0)] }
     }
 }
@@ -62,18 +70,41 @@ struct ArenaPlan {
 /// Where each buffer of a plan lies.
 struct ArenaLayout {
     private let offsets: [Int]
+    private let bands: BandLayout
     private let buffers: PlanBuffers
     let memory: PlanMemory
 
     /// Allocates what `plan` needs, unless `shared` is large enough.
     init(_ plan: ArenaPlan, shared: PlanBuffers?) throws(RengaError) {
-        (offsets, memory) = (plan.offsets, plan.memory)
+        (offsets, bands, memory) = (plan.offsets, plan.bands, plan.memory)
         buffers = try PlanBuffers(plan.memory, shared: shared)
     }
 
-    func pointer(_ index: Int) -> UnsafeMutableRawPointer { buffers.arena.base + offsets[index] }
+    /// The address of a buffer, or of its part in `view`.
+    func pointer(_ index: Int, _ record: BufferRecord, _ view: BandView?, batch: Int) -> UnsafeMutableRawPointer {
+        var offset = 0
+        if let view {
+            if let local = bands.offset(index) {
+                return buffers.scratch.base + view.slot * bands.slotBytes + local
+            }
+            switch record.extent {
+            case .whole: break
+            case .images: offset = record.bytes / batch * view.firstImage
+            case .chunks: offset = record.bytes / view.chunks * view.chunk
+            }
+        }
+        return (record.external ?? buffers.arena.base + offsets[index]) + offset
+    }
 
-    var scratch: UnsafeMutablePointer<Float> { buffers.scratch.floats }
+    /// Scratch memory for a step of the whole team, or in a thread's slot.
+    func scratch(_ view: BandView?, _ band: Int?) -> UnsafeMutablePointer<Float> {
+        guard let view, let band, let plan = bands.plan(band) else { return buffers.scratch.floats }
+        return (buffers.scratch.base + view.slot * bands.slotBytes + plan.scratch).assumingMemoryBound(to: Float.self)
+    }
+
+    /// The band of that index, or nil where its steps did not become one.
+    func band(_ index: Int) -> BandPlan? { bands.plan(index) }
+
     var kept: PlanBuffers { buffers }
 }
 

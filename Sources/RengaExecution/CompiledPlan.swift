@@ -23,7 +23,7 @@ package struct CompiledPlan {
         let layout = try ArenaLayout(ArenaPlan(measuring), shared: shared)
         let binding = Emitter(graph, settings, weights, needsGradient: needsGradient, layout: layout)
         try emit(binding)
-        guard binding.stepCount == measuring.stepCount, binding.records.count == measuring.records.count else {
+        guard binding.stepCount == measuring.stepCount, binding.names.count == measuring.names.count else {
             throw RengaError(.internalFault, "a plan's two passes differ")
         }
         program = binding.program

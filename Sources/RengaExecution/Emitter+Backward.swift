@@ -14,7 +14,7 @@ package struct GradientTarget {
 extension Emitter {
     /// The gradient of a value that all of its readers have given their part to.
     package func gradient(_ value: ValueID) throws(RengaError) -> BufferID {
-        guard let known = gradients[value] else {
+        guard let known = names.gradients[value] else {
             throw RengaError(.internalFault, "the value '\(graph.name(of: value))' has no gradient")
         }
         return known
@@ -23,11 +23,11 @@ extension Emitter {
     /// Where to put this reader's part of the gradient of `value`; nil where nobody needs it.
     package func gradientTarget(_ value: ValueID) throws(RengaError) -> GradientTarget? {
         guard needsGradient.contains(value) else { return nil }
-        if let known = gradients[value] {
+        if let known = names.gradients[value] {
             return GradientTarget(buffer: known, accumulate: unwritten.remove(value) == nil)
         }
-        let made = try buffer("d " + graph.name(of: value), elements: shape(value).count, type: type(of: value))
-        gradients[value] = made
+        let made = try map("d " + graph.name(of: value), like: value)
+        names.gradients[value] = made
         return GradientTarget(buffer: made, accumulate: false)
     }
 

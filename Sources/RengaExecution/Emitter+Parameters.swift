@@ -10,10 +10,10 @@ extension Emitter {
     /// A parameter of a node.
     package func parameter(_ node: Int, _ name: String) throws(RengaError) -> BufferID {
         let full = parameterName(node, name)
-        if let known = parameters[full] { return known }
+        if let known = names.parameters[full] { return known }
         let (pointer, floats) = try weights.parameter(full)
         let made = external(full, pointer, floats: floats)
-        parameters[full] = made
+        names.parameters[full] = made
         return made
     }
 
@@ -45,6 +45,8 @@ extension Emitter {
         let free = settings.algorithm == RK_CONV_AUTO ? [RK_CONV_AUTO] : [settings.algorithm, RK_CONV_AUTO]
         let threads = Int32(clamping: settings.threads)
         var shape = shape
+        // Chosen for the whole batch, so that it does not depend on the size of a band's chunks.
+        shape.n = Int64(batch)
         for wish in fixed.map({ [$0] }) ?? free {
             var plan = rk_conv_plan()
             let timed = wish == RK_CONV_AUTO && settings.tune
@@ -54,6 +56,9 @@ extension Emitter {
                 : rk_conv_plan_init(&plan, &shape, pass, type, wish, isa, threads)
             guard status == 0 else { continue }
             weights.algorithms[key] = plan.algorithm
+            guard let band else { return plan }
+            shape.n = Int64(band.view.images)
+            guard rk_conv_plan_init(&plan, &shape, pass, type, plan.algorithm, isa, 0) == 0 else { break }
             return plan
         }
         let missing =
@@ -74,11 +79,37 @@ extension Emitter {
             }
             return external(key, packed, floats: floats)
         }
+        let key = "\(name):packed:\(plan.pass.rawValue)"
+        if let known = names.named[key] { return known }
         let weight = try parameter(node, "weight")
-        let packed = try buffer("\(name):packed", floats: floats)
+        let packed = try buffer(key, floats: floats)
         let args = rk_conv_pack_args(plan: try keep(plan), weight: self.floats(weight), packed: self.floats(packed))
         try add(rk_conv_pack, args, plan.pass == RK_CONV_FORWARD ? "pack" : "pack transposed")
         return packed
+    }
+
+    /// Packs the weights of a convolution now: the next steps that ask for them take these.
+    func prepareWeight(_ node: Int, _ plan: rk_conv_plan) throws(RengaError) {
+        guard plan.packed_floats > 0 else { return }
+        let packed = try packedWeight(node, plan)
+        names.named["\(parameterName(node, "weight")):packed:\(plan.pass.rawValue)"] = packed
+    }
+
+    /// Where a step puts its part of a parameter's gradient: in a band, each chunk has a part, and they are added behind it, in order.
+    func partial(
+        _ node: Int, _ name: String, _ whole: UnsafeMutablePointer<Float>
+    ) throws(RengaError) -> UnsafeMutablePointer<Float>? {
+        guard band != nil else { return whole }
+        let count = elements(of: try parameter(node, name))
+        let parts = try chunked("d \(parameterName(node, name)):parts", floats: count)
+        behind { [unowned self] () throws(RengaError) in
+            let (number, _, step) = self.parts(parts)
+            var args = rk_sum_parts_args()
+            (args.isa, args.count, args.count_parts) = (isa, Int64(count), Int64(number))
+            (args.part_step, args.parts, args.dst) = (Int64(step), UnsafePointer(floats(parts)), whole)
+            try add(rk_sum_parts, args, "add \(name)")
+        }
+        return floats(parts)
     }
 
     private func pack(_ name: String, _ plan: rk_conv_plan, _ packed: UnsafeMutablePointer<Float>) throws(RengaError) {

@@ -20,23 +20,25 @@ extension Emitter {
     /// type, ``settleGradients()`` brings it home.
     package func gradientTarget(_ value: ValueID, of step: FusedStep) throws(RengaError) -> GradientTarget? {
         guard needsGradient.contains(value), type(of: value) != type(of: step) else { return try gradientTarget(value) }
-        if let known = unsettled[value] { return GradientTarget(buffer: known, accumulate: true) }
-        let made = try buffer("d " + graph.name(of: value), elements: shape(value).count, type: type(of: step))
-        unsettled[value] = made
+        if let known = names.unsettled[value] { return GradientTarget(buffer: known, accumulate: true) }
+        let made = try map("d " + graph.name(of: value), like: value, type: type(of: step))
+        names.unsettled[value] = made
         return GradientTarget(buffer: made, accumulate: false)
     }
 
     /// Gives gradients that the step before made in another type to their values.
     func settleGradients() throws(RengaError) {
-        for (value, gradient) in unsettled.sorted(by: { $0.key < $1.key }) { try passGradient(gradient, to: value) }
-        unsettled = [:]
+        for (value, gradient) in names.unsettled.sorted(by: { $0.key < $1.key }) { try passGradient(gradient, to: value) }
+        names.unsettled = [:]
     }
 
     /// The same elements in another type, by a step of its own; the buffer itself where it has that type.
     func converted(_ buffer: BufferID, to type: rk_type, _ name: String) throws(RengaError) -> BufferID {
         guard records[buffer.index].type != type else { return buffer }
         guard !isPreparing else { throw RengaError(.internalFault, "'\(name)' is converted within another step") }
-        let made = try self.buffer("\(name):converted", elements: elements(of: buffer), type: type)
+        let record = records[buffer.index]
+        let made = try self.buffer(
+            "\(name):converted", elements: record.bytes / record.type.bytes, type: type, record.extent)
         try convert(buffer, to: made)
         return made
     }

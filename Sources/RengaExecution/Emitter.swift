@@ -35,6 +35,10 @@ package struct EmitterSettings {
     package var reuseMemory = true
     /// False: all threads work even where one would be faster (a test's way to see them work).
     package var serialWhereSmall = true
+    /// Whether chunks of images go through several steps at a time.
+    package var bands = BandChoice.usual
+    /// Bytes of a core's cache that a chunk should stay in.
+    package var cache = Int(clamping: rk_second_level_bytes())
 
     /// Settings with the rest at their defaults.
     package init(purpose: Purpose, isa: rk_isa, threads: Int) {
@@ -49,6 +53,7 @@ struct BufferRecord {
     let type: rk_type
     /// Memory that lies outside the arena, or nil.
     let external: UnsafeMutableRawPointer?
+    let extent: BufferExtent
     var first = Int.max
     var last = -1
 }
@@ -78,6 +83,19 @@ struct Replacement {
     let new: BufferID
 }
 
+/// Which buffer holds what so far: put back before the steps of a band are emitted for another chunk.
+struct EmitterNames {
+    /// Buffers made so far.
+    var count = 0
+    var named: [String: BufferID] = [:]
+    var values: [ValueID: BufferID] = [:]
+    var parameters: [String: BufferID] = [:]
+    /// Gradients so far, of values that have one.
+    var gradients: [ValueID: BufferID] = [:]
+    /// Gradients of this step's inputs in the step's type, where the inputs have another.
+    var unsettled: [ValueID: BufferID] = [:]
+}
+
 /// Collects the kernels of one plan. Used by one thread.
 package final class Emitter {
     /// The network's structure, with shapes.
@@ -90,32 +108,32 @@ package final class Emitter {
     /// What each value is held in.
     let types: ValueTypes
     /// Where buffers lie, or nil while measuring.
-    private let layout: ArenaLayout?
+    let layout: ArenaLayout?
 
     private(set) var records: [BufferRecord] = []
-    private(set) var replacements: [Replacement] = []
-    private(set) var stepCount = 0
+    var replacements: [Replacement] = []
+    var stepCount = 0
     private(set) var scratchFloats = 0
     private var touchedBytes = 0
-    private var named: [String: BufferID] = [:]
-    private var values: [ValueID: BufferID] = [:]
-    var parameters: [String: BufferID] = [:]
-    /// Gradients so far, of values that have one.
-    var gradients: [ValueID: BufferID] = [:]
-    /// Gradients of this step's inputs in the step's type, where the inputs have another.
-    var unsettled: [ValueID: BufferID] = [:]
+    var names = EmitterNames()
     /// Values whose gradient the parameters' gradients depend on.
     let needsGradient: Set<ValueID>
-    /// The fused step being emitted, and what it is called.
-    private var group: Int?
-    private var groupName = ""
-    /// The cell that the steps being added depend on; nil: they always run.
-    private var enabled: UnsafePointer<Int32>?
-    private var passage = Passage.forward
+    var context = StepContext()
     /// By fused step, while measuring.
     private(set) var traces: [Int: StepTrace] = [:]
     /// The fused steps that run a second time, in order.
     private(set) var recomputed: [Int] = []
+
+    /// Steps that wait for the band that they will be part of.
+    var pending: [DeferredSteps] = []
+    /// The band being emitted.
+    var band: BandEmission?
+    /// What the measuring pass learned of each band so far; nil where the steps did not become one.
+    var bands: [BandRecord?] = []
+    /// True once values may be computed once more instead of having been kept.
+    var isBackward = false
+    /// How values are computed once more.
+    var recipes: [ValueID: DeferredSteps] = [:]
 
     init(
         _ graph: Graph, _ settings: EmitterSettings, _ weights: any WeightSource, needsGradient: Set<ValueID> = [],
@@ -132,8 +150,13 @@ package final class Emitter {
     package var isa: rk_isa { settings.isa }
 
     /// True where a step runs a second time, and must leave everything but its output as it is.
-    package var isRecomputing: Bool { passage == .recomputation }
+    package var isRecomputing: Bool { context.passage == .recomputation }
 
+    /// Gradients so far, of values that have one.
+    var gradients: [ValueID: BufferID] {
+        get { names.gradients }
+        set { names.gradients = newValue }
+    }
     /// Values whose gradient has a buffer, but one that the next writer is to overwrite.
     var unwritten: Set<ValueID> = []
     /// Inside ``alternatives(_:)``: the values that had a gradient before, and those that were unwritten.
@@ -141,10 +164,9 @@ package final class Emitter {
 
     /// Says which fused step the next kernels belong to.
     func begin(group: Int?, name: String, _ passage: Passage = .forward) {
-        self.group = group
-        self.passage = passage
         if passage == .recomputation, let group { recomputed.append(group) }
-        groupName = passage == .recomputation ? "\(name): again" : name
+        context.name = passage == .recomputation ? "\(name): again" : name
+        (context.group, context.passage) = (group, passage)
     }
 
     /// Adds the steps of `body` so that they are skipped in runs where `cell` holds 0; nil: they always run. What is skipped leaves
@@ -152,9 +174,9 @@ package final class Emitter {
     package func only(
         where cell: UnsafePointer<Int32>?, _ body: () throws(RengaError) -> Void
     ) throws(RengaError) {
-        let outside = enabled
-        enabled = cell
-        defer { enabled = outside }
+        let outside = context.enabled
+        context.enabled = cell
+        defer { context.enabled = outside }
         try body()
     }
 
@@ -188,11 +210,17 @@ package final class Emitter {
 
     /// A new buffer of the arena, alive from the first to the last step that asks for its pointer.
     package func buffer(_ name: String, elements: Int, type: rk_type) throws(RengaError) -> BufferID {
+        try buffer(name, elements: elements, type: type, .whole)
+    }
+
+    func buffer(
+        _ name: String, elements: Int, type: rk_type, _ extent: BufferExtent
+    ) throws(RengaError) -> BufferID {
         let (bytes, overflow) = elements.multipliedReportingOverflow(by: type.bytes)
         guard !overflow, elements >= 0 else {
             throw RengaError(.outOfMemory, "buffer '\(name)' has no addressable size")
         }
-        return record(BufferRecord(name: name, bytes: bytes, type: type, external: nil))
+        return record(BufferRecord(name: name, bytes: bytes, type: type, external: nil, extent: extent))
     }
 
     /// The same for numbers that are f32 in any precision: statistics, packed weights as their plan counts them.
@@ -200,52 +228,74 @@ package final class Emitter {
         try buffer(name, elements: floats, type: RK_F32)
     }
 
-    /// A buffer that lies outside the arena for as long as the plan lives.
-    package func external(
-        _ name: String, _ pointer: UnsafeMutablePointer<Float>, floats: Int
-    ) -> BufferID {
-        record(
-            BufferRecord(name: name, bytes: floats * MemoryLayout<Float>.stride, type: RK_F32, external: pointer))
+    /// A map of a value's size, in the value's or another type.
+    func map(_ name: String, like value: ValueID, type: rk_type? = nil) throws(RengaError) -> BufferID {
+        try buffer(name, elements: graph.shapes[value].count, type: type ?? types[value], .images)
     }
 
+    /// A buffer that lies outside the arena for as long as the plan lives.
+    package func external(
+        _ name: String, _ pointer: UnsafeMutablePointer<Float>, floats: Int, isMap: Bool = false
+    ) -> BufferID {
+        let bytes = floats * MemoryLayout<Float>.stride
+        return record(
+            BufferRecord(
+                name: name, bytes: bytes, type: RK_F32, external: pointer, extent: isMap ? .images : .whole))
+    }
+
+    /// In a band the same buffers are made for each view.
     private func record(_ record: BufferRecord) -> BufferID {
-        records.append(record)
-        return BufferID(index: records.count - 1)
+        let index = names.count
+        names.count += 1
+        if index == records.count {
+            records.append(record)
+        } else if band?.isAgain != true {
+            records[index] = record
+        }
+        return BufferID(index: index)
     }
 
     /// The buffer of that name: made on first use; the way from a forward to its backward pass.
     package func saved(_ name: String, floats: Int) throws(RengaError) -> BufferID {
-        if let known = named[name] { return known }
+        if let known = names.named[name] { return known }
         let made = try buffer(name, floats: floats)
-        named[name] = made
+        names.named[name] = made
         return made
     }
 
     /// The buffer of a value: made on first use.
     package func value(_ value: ValueID) throws(RengaError) -> BufferID {
-        if isMeasuring, passage == .backward, let group {
-            traces[group, default: StepTrace()].backwardReads.insert(value)
-        }
-        if let known = values[value] { return known }
-        guard passage != .backward else {
+        noteRead(value)
+        if let band, band.isProbe, recipes[value] != nil, !band.recomputed.contains(value) { band.wanted.append(value) }
+        if let known = names.values[value] { return known }
+        guard context.passage != .backward else {
             throw RengaError(.internalFault, "a backward pass reads '\(graph.name(of: value))', which is not there")
         }
-        let made = try buffer(graph.name(of: value), elements: graph.shapes[value].count, type: types[value])
-        values[value] = made
+        let made = try map(graph.name(of: value), like: value)
+        names.values[value] = made
         return made
     }
 
     /// Says that a value lies in a buffer that exists: another value's, or memory outside.
-    package func place(_ value: ValueID, in buffer: BufferID) { values[value] = buffer }
+    package func place(_ value: ValueID, in buffer: BufferID) { names.values[value] = buffer }
 
     /// Says that a value's contents are gone: the next step that asks for it gets a buffer to write it to again.
-    func forget(_ value: ValueID) { values[value] = nil }
+    func forget(_ value: ValueID) { names.values[value] = nil }
 
-    /// The shape of a value.
-    package func shape(_ value: ValueID) -> Shape { graph.shapes[value] }
+    /// The shape of a value: in a band, that of a chunk.
+    package func shape(_ value: ValueID) -> Shape {
+        var shape = graph.shapes[value]
+        if let band { shape.n = band.view.images }
+        return shape
+    }
 
-    /// Elements that a buffer holds.
-    func elements(of buffer: BufferID) -> Int { records[buffer.index].bytes / records[buffer.index].type.bytes }
+    /// Elements that a buffer holds: in a band, those of a chunk.
+    func elements(of buffer: BufferID) -> Int {
+        let record = records[buffer.index]
+        let all = record.bytes / record.type.bytes
+        guard let band, record.extent == .images else { return all }
+        return all / batch * band.view.images
+    }
 
     /// Where a buffer of floats lies: parameters, statistics, packed weights. Maps, which may have another type, by ``pointer(_:)``.
     package func floats(_ buffer: BufferID) -> UnsafeMutablePointer<Float>? {
@@ -254,23 +304,40 @@ package final class Emitter {
 
     /// Where a buffer lies, and a note that the step being prepared touches it. nil while measuring.
     package func pointer(_ buffer: BufferID) -> UnsafeMutableRawPointer? {
-        records[buffer.index].first = min(records[buffer.index].first, stepCount)
-        records[buffer.index].last = max(records[buffer.index].last, stepCount)
-        touchedBytes += records[buffer.index].bytes
-        guard let layout else { return nil }
-        return records[buffer.index].external ?? layout.pointer(buffer.index)
+        let index = buffer.index
+        touchedBytes += records[index].bytes
+        band?.touch(index)
+        if band?.isTrial != true, band?.isProbe != true {
+            records[index].first = min(records[index].first, stepCount)
+            records[index].last = max(records[index].last, stepCount)
+        }
+        return layout?.pointer(index, records[index], band?.view, batch: batch)
     }
 
     /// Allows the step being prepared to write `new` where `old` lies, if nothing reads `old` later.
     package func mayReplace(_ old: BufferID, by new: BufferID) {
-        replacements.append(Replacement(step: stepCount, old: old, new: new))
+        if let band {
+            guard !band.isProbe else { return }
+            band.replacements.append(Replacement(step: band.step, old: old, new: new))
+        } else {
+            replacements.append(Replacement(step: stepCount, old: old, new: new))
+        }
     }
 
     /// Memory whose contents end with the step being prepared. nil while measuring, or where `floats` is 0.
     package func scratch(_ floats: Int) -> UnsafeMutablePointer<Float>? {
-        scratchFloats = max(scratchFloats, floats)
-        return floats > 0 ? layout?.scratch : nil
+        if let band {
+            band.scratchFloats = max(band.scratchFloats, floats)
+        } else {
+            scratchFloats = max(scratchFloats, floats)
+        }
+        return floats > 0 ? layout?.scratch(band?.view, band == nil ? nil : bands.count - 1) : nil
     }
+
+    /// Images of the batch.
+    var batch: Int { graph.shapes.first?.n ?? 1 }
+    /// Threads that may work on one step.
+    package var threads: Int { band == nil ? settings.threads : 1 }
 
     /// Whether the step being prepared has asked for a pointer: steps before it can no longer be added.
     var isPreparing: Bool { touchedBytes > 0 }
@@ -283,37 +350,53 @@ package final class Emitter {
         _ run: @escaping StepFunction, _ args: Args, _ label: String = "", algorithm: String? = nil, macs: Int = 0
     ) throws(RengaError) -> UnsafeMutablePointer<Args>? {
         defer { endStep() }
+        guard band?.isProbe != true else { return nil }
+        let macs = band.map { macs / $0.view.images * batch } ?? macs
         guard !isMeasuring else {
             note(macs)
             return nil
         }
-        let name = label.isEmpty ? groupName : "\(groupName): \(label)"
-        let info = StepInfo(name: name, group: group, algorithm: algorithm, macs: macs, bytes: touchedBytes)
-        return try program.add(info, run, args, enabled: enabled)
+        let name = label.isEmpty ? context.name : "\(context.name): \(label)"
+        let info = StepInfo(name: name, group: context.group, algorithm: algorithm, macs: macs, bytes: touchedBytes)
+        guard let band else { return try program.add(info, run, args, enabled: context.enabled) }
+        band.drafts.append(
+            BandStepDraft(run: run, words: try BandStepDraft.words(args), info: info, enabled: context.enabled))
+        return nil
     }
 
     /// Copies a value that a step's arguments point to into memory that lives as long as the program. nil while measuring.
     package func keep<Value>(_ value: Value) throws(RengaError) -> UnsafePointer<Value>? {
-        isMeasuring ? nil : UnsafePointer(try program.keep(value))
+        guard !isMeasuring, band?.isProbe != true else { return nil }
+        if let again = band?.known?.popFirst() { return UnsafePointer(again.assumingMemoryBound(to: Value.self)) }
+        let made = try program.keep(value)
+        band?.kept.append(UnsafeMutableRawPointer(made))
+        return UnsafePointer(made)
     }
 
     /// Adds a step that copies `old` to `new` of the same type, and drops it where both came to lie in the same place.
     package func copy(_ old: BufferID, to new: BufferID, _ label: String) throws(RengaError) {
         mayReplace(old, by: new)
         let (src, dst) = (pointer(old), pointer(new))
-        if !isMeasuring, src == dst { return endStep() }
+        if !isMeasuring, band?.isProbe != true, src == dst { return endStep() }
         try add(rk_sum, sum(of: [src], to: dst, elements: elements(of: new), type: records[new.index].type), label)
     }
 
+    private func noteRead(_ value: ValueID) {
+        guard isMeasuring, band?.isTrial != true, recipes[value] == nil || band == nil else { return }
+        guard let group = context.reader ?? (context.passage == .backward ? context.group : nil) else { return }
+        traces[group, default: StepTrace()].backwardReads.insert(value)
+    }
+
     private func note(_ macs: Int) {
-        guard let group, passage == .forward else { return }
+        guard let group = context.group, context.passage == .forward, band?.isTrial != true else { return }
         traces[group, default: StepTrace()].macs += macs
         traces[group, default: StepTrace()].bytes += touchedBytes
     }
 
     private func endStep() {
-        if gradientsBefore == nil { stepCount += 1 }
         touchedBytes = 0
+        guard let band else { return stepCount += gradientsBefore == nil ? 1 : 0 }
+        if !band.isProbe { band.step += 1 }
     }
 
     /// Arguments of a plain sum of at most `RK_MAX_SUM` terms.

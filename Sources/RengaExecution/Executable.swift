@@ -29,6 +29,10 @@ package struct Fusible: OptionSet, Sendable {
 package protocol Executable: Operator {
     /// What may follow it within its step.
     func fusible(_ purpose: Purpose) -> Fusible
+    /// How a pass may run.
+    func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality
+    /// Adds what must stand before the band that a pass will be part of: packed weights.
+    func prepare(_ step: FusedStep, _ emit: Emitter, backward: Bool) throws(RengaError)
     /// Adds the kernels that make `step.output` from `step.inputs` (and `step.add`).
     func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError)
     /// Adds the kernels that turn the gradient of `step.output` into those of the inputs, of `step.add` and of the parameters.
@@ -38,6 +42,10 @@ package protocol Executable: Operator {
 extension Executable {
     /// Most operators run alone.
     package func fusible(_ purpose: Purpose) -> Fusible { [] }
+    /// An operator that says nothing sees all images at once.
+    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality { .batch }
+    /// Most operators need nothing.
+    package func prepare(_ step: FusedStep, _ emit: Emitter, backward: Bool) throws(RengaError) {}
 }
 
 extension Node {

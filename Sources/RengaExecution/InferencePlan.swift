@@ -45,9 +45,9 @@ struct InferencePlan {
             if let args = try InferencePlan.emitImport(index, emit) { imports.append(args) }
         }
         for (group, step) in steps.enumerated() {
-            emit.begin(group: group, name: graph.nodes[step.node].name)
-            try graph.nodes[step.node].executable().forward(step, emit)
+            try emit.emit(step, group: group)
         }
+        try emit.flush()
         for value in graph.outputs {
             if let args = try InferencePlan.emitExport(value, emit) { exports.append(args) }
         }

@@ -35,11 +35,12 @@ package struct StepInfo: Sendable {
 package final class Program {
     private var steps: [rk_step] = []
     private var arguments: [UnsafeMutableRawPointer] = []
+    private var bands: [(step: Int, args: UnsafeMutablePointer<rk_band_args>)] = []
     /// Set non-zero by a step (or another thread) to end the run before the next step; cleared when a run begins.
     package let stop: UnsafeMutablePointer<Int32>
     /// Whether the last run ended early.
     package private(set) var wasStopped = false
-    /// What each step is.
+    /// What each step is; the steps of a band stand for it.
     package private(set) var infos: [StepInfo] = []
 
     /// An empty program.
@@ -53,7 +54,7 @@ package final class Program {
         stop.deallocate()
     }
 
-    /// Number of steps.
+    /// Number of steps; a band is one.
     package var count: Int { steps.count }
 
     /// Copies a value (an argument, or what an argument points to) into memory that lives as long as the program.
@@ -64,6 +65,26 @@ package final class Program {
         }
         arguments.append(block)
         return block.initializeMemory(as: Value.self, to: value)
+    }
+
+    /// The same for an array; nil for none.
+    func keep<Value>(array: [Value]) throws(RengaError) -> UnsafeMutablePointer<Value>? {
+        guard !array.isEmpty else { return nil }
+        guard let block = rk_alloc(MemoryLayout<Value>.stride * array.count) else {
+            throw RengaError(.outOfMemory, "no memory for the arguments of a step")
+        }
+        arguments.append(block)
+        let values = block.bindMemory(to: Value.self, capacity: array.count)
+        for (index, value) in array.enumerated() { (values + index).initialize(to: value) }
+        return values
+    }
+
+    /// Appends a band, whose steps are described by `infos`.
+    func addBand(_ args: rk_band_args, _ infos: [StepInfo]) throws(RengaError) {
+        let kept = try keep(args)
+        bands.append((steps.count, kept))
+        steps.append(rk_step(run: rk_band, args: UnsafeRawPointer(kept), enabled: nil))
+        self.infos += infos
     }
 
     /// Appends a step with a copy of its arguments, which it returns: they may be patched between runs.
@@ -96,15 +117,45 @@ package final class Program {
         run(other.steps + steps.dropFirst(first), threads, nil)
     }
 
-    /// Runs `runs` times; returns the least seconds of each step.
+    /// Runs `runs` times; returns the least seconds of each of `infos`. A band's time is shared among its steps as its threads spent it.
     package func profile(threads: Int, runs: Int) -> [Double] {
-        var least = [Double](repeating: .infinity, count: steps.count)
+        var least = [Double](repeating: .infinity, count: infos.count)
+        let rows = max(threads, 1)
+        let cells = bands.map { band in
+            UnsafeMutableBufferPointer<Double>.allocate(capacity: rows * band.args.pointee.count)
+        }
+        for (band, cells) in zip(bands, cells) { band.args.pointee.seconds = cells.baseAddress }
+        defer {
+            for (band, cells) in zip(bands, cells) {
+                band.args.pointee.seconds = nil
+                cells.deallocate()
+            }
+        }
         for _ in 0..<max(runs, 1) {
+            for cells in cells { cells.initialize(repeating: 0) }
             var seconds = [Double](repeating: 0, count: steps.count)
             seconds.withUnsafeMutableBufferPointer { run(steps, threads, $0.baseAddress) }
-            for index in least.indices { least[index] = min(least[index], seconds[index]) }
+            for (index, time) in apart(seconds, cells, rows).enumerated() { least[index] = min(least[index], time) }
         }
         return least
+    }
+
+    /// The steps' times with those of bands taken apart.
+    private func apart(_ seconds: [Double], _ cells: [UnsafeMutableBufferPointer<Double>], _ rows: Int) -> [Double] {
+        var times: [Double] = []
+        var next = 0
+        for (step, time) in seconds.enumerated() {
+            guard next < bands.count, bands[next].step == step else {
+                times.append(time)
+                continue
+            }
+            let count = bands[next].args.pointee.count
+            let spent = (0..<count).map { inner in (0..<rows).reduce(0) { $0 + cells[next][$1 * count + inner] } }
+            let total = spent.reduce(0, +)
+            times += spent.map { total > 0 ? time * $0 / total : 0 }
+            next += 1
+        }
+        return times
     }
 
     private func run(_ steps: [rk_step], _ threads: Int, _ seconds: UnsafeMutablePointer<Double>?) {

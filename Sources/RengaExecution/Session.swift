@@ -206,6 +206,8 @@ private struct SessionDraft {
         settings.precision = options.precision
         settings.reuseMemory = options.reuseMemory
         settings.serialWhereSmall = options.serialWhereSmall
+        let isPlain = settings.isa == RK_ISA_REFERENCE || settings.precision != .f32
+        settings.bands = isPlain ? .never : options.bands
         self.settings = settings
     }
 }

@@ -19,43 +19,41 @@ struct TrainingEmission {
     var recomputation = Recomputation.none
 
     func emit(_ emit: Emitter) throws(RengaError) {
-        emit.place(0, in: emit.external(emit.graph.inputs[0].name, src.floats, floats: emit.shape(0).count))
-        for (group, step) in steps.enumerated() {
-            emit.begin(group: group, name: emit.graph.nodes[step.node].name)
-            try forward(group, step, emit)
-        }
-        try emitLoss(emit)
+        let images = emit.external(emit.graph.inputs[0].name, src.floats, floats: emit.shape(0).count, isMap: true)
+        emit.place(0, in: images)
+        for (group, step) in steps.enumerated() { try forward(group, step, emit) }
+        try emit.whole { () throws(RengaError) in try emitLoss(emit) }
+        emit.isBackward = true
         var absent = recomputation.dropped
         for (group, step) in steps.enumerated().reversed() where needsGradient.contains(step.output) {
-            try recompute(recomputation.missing(for: group, steps, &absent), emit)
-            emit.begin(group: group, name: emit.graph.nodes[step.node].name, .backward)
+            for again in recomputation.missing(for: group, steps, &absent) {
+                try forward(again, steps[again], emit, .recomputation)
+            }
             try backward(group, step, emit)
         }
+        try emit.flush()
     }
 
-    private func forward(_ group: Int, _ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+    private func forward(
+        _ group: Int, _ step: FusedStep, _ emit: Emitter, _ passage: Passage = .forward
+    ) throws(RengaError) {
+        guard let gates = emit.settings.gates else { return try emit.emit(step, group: group, passage) }
+        if passage == .recomputation { emit.forget(step.output) }
+        emit.begin(group: group, name: emit.graph.nodes[step.node].name, passage)
         if let gated = try GatedStep(step, emit) { return try gated.forward(emit) }
-        try emit.only(where: try emit.settings.gates?.cellOfNeed(.forward, group)) { () throws(RengaError) in
+        try emit.only(where: try gates.cellOfNeed(.forward, group)) { () throws(RengaError) in
             try emit.graph.nodes[step.node].executable().forward(step, emit)
         }
     }
 
     private func backward(_ group: Int, _ step: FusedStep, _ emit: Emitter) throws(RengaError) {
-        try emit.settings.gates?.prepareBackward(group, step, emit)
+        guard let gates = emit.settings.gates else { return try emit.emit(step, group: group, .backward) }
+        emit.begin(group: group, name: emit.graph.nodes[step.node].name, .backward)
+        try gates.prepareBackward(group, step, emit)
         if let gated = try GatedStep(step, emit) { return try gated.backward(emit) }
-        try emit.only(where: try emit.settings.gates?.cellOfNeed(.backward, group)) { () throws(RengaError) in
+        try emit.only(where: try gates.cellOfNeed(.backward, group)) { () throws(RengaError) in
             try emit.graph.nodes[step.node].executable().backward(step, emit)
             try emit.settleGradients()
-        }
-    }
-
-    /// The forward passes of these steps once more, into new buffers.
-    private func recompute(_ groups: [Int], _ emit: Emitter) throws(RengaError) {
-        for group in groups {
-            let step = steps[group]
-            emit.forget(step.output)
-            emit.begin(group: group, name: emit.graph.nodes[step.node].name, .recomputation)
-            try forward(group, step, emit)
         }
     }
 

@@ -37,6 +37,8 @@ package final class TrainingPlan {
         package var serialWhereSmall = true
         /// Whether work behind closed gates is left out.
         package var skipClosed = true
+        /// Whether chunks of images go through several layers at a time.
+        package var bands = BandChoice.usual
 
         /// Options with the rest at their defaults.
         package init(n: Int, threads: Int, isa: rk_isa = rk_isa_best(), labelSmoothing: Float = 0) {

@@ -74,7 +74,7 @@ final class ConvolutionPlanTests: XCTestCase {
                 for isa in supportedSets { XCTAssertNil(shape.plan(pass, RK_CONV_AUTO, isa), "change \(i)") }
             }
         }
-        XCTAssertNil(try shape().plan(RK_CONV_FORWARD, RK_CONV_AUTO, RK_ISA_REFERENCE, threads: 0))
+        XCTAssertNil(try shape().plan(RK_CONV_FORWARD, RK_CONV_AUTO, RK_ISA_REFERENCE, threads: -1))
         XCTAssertNil(
             try shape().plan(RK_CONV_FORWARD, RK_CONV_AUTO, RK_ISA_REFERENCE, threads: Int32(RK_MAX_THREADS) + 1))
     }

@@ -42,6 +42,7 @@ typedef struct rk_conv_plan {
   rk_isa isa;
   rk_type type; /* of the maps that the pass reads and writes */
   int32_t threads;
+  int32_t alone;         /* the pass runs on one thread, as part of a band: nothing is cut for a team */
   size_t packed_floats;  /* size of the packed weights (0: this pass needs none, pass weight itself) */
   size_t scratch_floats; /* size of the scratch buffer that a run needs; contents never outlive the run */
   int64_t images;        /* widened to f32 at once: bf16 maps by an f32 algorithm; 0: none */
@@ -51,6 +52,7 @@ typedef struct rk_conv_plan {
 
 /* Fills `plan`. type: of all maps of the pass (src, dst, add and their gradients). algorithm: RK_CONV_AUTO picks the first of the ordered
  * list that applies; any other is forced.
+ * threads: those that a run may use; 0 = one, in a band: then sums over the batch are not cut into pieces.
  * Returns 0; or -1 where the algorithm does not apply to this shape, pass, type or isa, or a size overflows. */
 int rk_conv_plan_init(rk_conv_plan *plan, const rk_conv_shape *shape, rk_conv_pass pass, rk_type type, rk_conv_algorithm algorithm,
                       rk_isa isa, int32_t threads);

@@ -77,6 +77,73 @@ typedef struct rk_batch_norm_backward_args {
 } rk_batch_norm_backward_args;
 void rk_batch_norm_backward(const void *args, const rk_team *team);
 
+/* The same in parts, for bands: a batch's rows are `rows`, of which each part but the last has part_rows, one behind the other; sums of a
+ * part lie part_step floats behind those of the part before. No ReLU, sum or running statistics of their own but those named.
+ * No reference twin: the passes above are theirs. */
+
+/* Moments of one part. */
+typedef struct rk_batch_norm_moments_args {
+  rk_isa isa;
+  rk_type type;
+  int64_t rows, c; /* rows of this part */
+  const void *src;
+  float *moments; /* rk_batch_norm_moments_floats(rows, c) */
+} rk_batch_norm_moments_args;
+size_t rk_batch_norm_moments_floats(int64_t rows, int64_t c);
+void rk_batch_norm_moments(const void *args, const rk_team *team);
+
+/* Statistics of the whole batch from all parts' moments, as rk_batch_norm_train; y = (src - mean) scale + shift. */
+typedef struct rk_batch_norm_finish_args {
+  int64_t rows, part_rows, part_step, c;
+  const float *moments, *gamma, *beta; /* gamma, beta may be NULL */
+  float *mean, *rstd, *scale, *shift;  /* [C], written */
+  float *running_mean, *running_var;   /* [C], updated; NULL = leave */
+  float epsilon, momentum;
+} rk_batch_norm_finish_args;
+void rk_batch_norm_finish(const void *args, const rk_team *team);
+
+/* Sums of one part's gradients. The ReLU's mask: dst > 0, or (src - mean) mask_scale + mask_shift > 0, or none. */
+typedef struct rk_batch_norm_gradients_args {
+  rk_isa isa;
+  rk_type type;
+  int64_t rows, c;
+  const void *src, *dst, *ddst; /* dst NULL = not the mask */
+  const float *mean, *mask_scale, *mask_shift;
+  float *gradients; /* rk_batch_norm_gradients_floats(rows, c) */
+} rk_batch_norm_gradients_args;
+size_t rk_batch_norm_gradients_floats(int64_t rows, int64_t c);
+void rk_batch_norm_gradients(const void *args, const rk_team *team);
+
+/* dgamma, dbeta, and dsrc = scale d + slope (src - mean) + shift, from all parts' sums. */
+typedef struct rk_batch_norm_gradients_finish_args {
+  int64_t rows, part_rows, part_step, c;
+  const float *gradients, *gamma, *rstd;
+  float *dgamma, *dbeta;         /* [C], overwritten; NULL = not wanted */
+  float *scale, *slope, *shift; /* [C], written */
+} rk_batch_norm_gradients_finish_args;
+void rk_batch_norm_gradients_finish(const void *args, const rk_team *team);
+
+/* dsrc and dadd of one part, as rk_batch_norm_backward; the mask as above. */
+typedef struct rk_batch_norm_gradients_apply_args {
+  rk_isa isa;
+  rk_type type;
+  int64_t rows, c;
+  const void *src, *dst, *ddst;
+  const float *mean, *mask_scale, *mask_shift, *scale, *slope, *shift;
+  int32_t accumulate_dsrc, accumulate_dadd;
+  void *dsrc, *dadd;
+} rk_batch_norm_gradients_apply_args;
+void rk_batch_norm_gradients_apply(const void *args, const rk_team *team);
+
+/* dst = the sum of all parts, in order: what each chunk of a band left in its own place. */
+typedef struct rk_sum_parts_args {
+  rk_isa isa;
+  int64_t count, count_parts, part_step; /* floats of dst; parts; floats from one to the next */
+  const float *parts;
+  float *dst;
+} rk_sum_parts_args;
+void rk_sum_parts(const void *args, const rk_team *team);
+
 /* ---- Pooling ---- */
 typedef struct rk_pool_shape {
   int64_t n, h, w, c, r, s;

@@ -90,8 +90,49 @@ int rk_run(const rk_step *steps, size_t count, int32_t threads, double *seconds,
  * wait for each other. */
 int32_t rk_processors(void);
 
+/* ---- Bands ---- */
+
+/* A *band* is a step made of steps: a batch is cut into chunks of images, and each chunk is taken through all the band's steps by ONE
+ * thread, for which the team is of size 1, so that what one step makes the next finds in that core's own cache. Chunks are taken as threads
+ * become free: a slower one takes fewer. No step may touch what another chunk's steps write, so the result does not depend on who takes
+ * what; whatever is summed over chunks has a place for each of them. */
+
+/* Most 8-byte words of the arguments of a step in a band. */
+#define RK_BAND_MOST_WORDS 64
+
+/* A word of the arguments (an address) that grows with the chunk's index, and with the thread's (its own memory, a *slot*). */
+typedef struct rk_patch {
+  size_t word;
+  int64_t per_chunk, per_slot; /* bytes */
+} rk_patch;
+
+typedef struct rk_band_step {
+  rk_step step;     /* args: those of chunk 0 in slot 0; `enabled` is asked for each chunk */
+  const void *tail; /* NULL, or the arguments of the last chunk in slot 0, where it has fewer images than the others */
+  size_t words;     /* of the arguments, at most RK_BAND_MOST_WORDS */
+  const rk_patch *patches;
+  size_t patch_count;
+} rk_band_step;
+
+/* All zero before the first run and after each. */
+typedef struct rk_band_state {
+  int64_t next, left;
+} rk_band_state;
+
+typedef struct rk_band_args {
+  const rk_band_step *steps;
+  size_t count;
+  int64_t chunks;
+  rk_band_state *state;
+  double *seconds; /* NULL, or [slots][count]: to which each step's time in each slot's thread is added */
+} rk_band_args;
+void rk_band(const void *args, const rk_team *team);
+
 /* min(affinity mask, cgroup v1/v2 CPU quota rounded up, OMP_NUM_THREADS, RENGA_NUM_THREADS), at least 1. Read anew at each call. */
 int32_t rk_default_threads(void);
+
+/* Bytes of one core's second-level cache as the system says, in 256 KiB ... 4 MiB; 1 MiB where it does not say. */
+size_t rk_second_level_bytes(void);
 
 /* The control group part of it: the CPU quota in whole processors (rounded up), or 0 where none is set. membership: a file in the form
  * of /proc/self/cgroup; root: where the hierarchies are mounted (/sys/fs/cgroup). */

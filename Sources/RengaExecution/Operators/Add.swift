@@ -3,6 +3,11 @@
 import RengaNetwork
 
 extension Add: Executable {
+    /// Images apart.
+    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
+        emit.fits(step.inputs + [step.output]) ? .images : .batch
+    }
+
     /// The ReLU behind it.
     package func fusible(_ purpose: Purpose) -> Fusible { .relu }
 

@@ -7,15 +7,29 @@ extension BatchNorm: Executable {
     /// A sum with its own input would need two gradients of one value in one kernel.
     package func fusible(_ purpose: Purpose) -> Fusible { [.add, .relu, .gate] }
 
+    /// Batch statistics in parts; those that are given images apart, except for the gradients of their parameters.
+    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
+        guard emit.settings.purpose == .training else {
+            return emit.fits(step.inputs + [step.output] + (step.add.map { [$0] } ?? [])) ? .images : .batch
+        }
+        return mode == .train ? .parts : .batch
+    }
+
     /// dst = relu?(gamma (src - mean) / sqrt(variance + epsilon) + beta + add), all maps `[N,H,W,C]`, per-channel numbers `[C]`.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         if emit.settings.purpose == .inference { return try scaleShift(step, emit, try constants(step, emit)) }
+        if mode == .train, emit.settings.bands != .never {
+            return try BatchNormParts(norm: self, step: step).forward(emit)
+        }
         if mode == .train { return emit.isRecomputing ? try recompute(step, emit) : try train(step, emit) }
         try scaleShift(step, emit, try prepare(step, emit))
     }
 
     /// dsrc, dadd (the gradient masked by the ReLU), dgamma, dbeta.
     package func backward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        if mode == .train, emit.settings.bands != .never {
+            return try BatchNormParts(norm: self, step: step).backward(emit)
+        }
         let shape = emit.shape(step.output)
         let ddst = try emit.gradient(step.output)
         let (mean, rstd) = try statistics(step, emit)

@@ -2,6 +2,11 @@
 import RengaNetwork
 
 extension ChannelPad: Executable {
+    /// Images apart.
+    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
+        emit.fits(step.inputs + [step.output]) ? .images : .batch
+    }
+
     /// src between zero channels.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         let c = emit.shape(step.inputs[0]).c

@@ -2,6 +2,11 @@
 import RengaNetwork
 
 extension ChannelSlice: Executable {
+    /// Images apart.
+    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
+        emit.fits(step.inputs + [step.output]) ? .images : .batch
+    }
+
     /// Channels begin ..< begin + count of src.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         let from = ChannelRange(

@@ -3,6 +3,11 @@
 import RengaNetwork
 
 extension Concat: Executable {
+    /// Images apart.
+    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
+        emit.fits(step.inputs + [step.output]) ? .images : .batch
+    }
+
     /// src[i] `[N,H,W,C_i]` to its place in dst `[N,H,W,C_0 + C_1 + …]`.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         let dst = try emit.value(step.output)

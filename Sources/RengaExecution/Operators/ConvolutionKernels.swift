@@ -10,6 +10,21 @@ struct ConvolutionKernels {
     let macs: Int
     let hasBias: Bool
 
+    /// In a band where its maps and weights are small.
+    func locality(_ emit: Emitter) -> Locality {
+        let weights = shape.r * shape.s * (shape.c / max(shape.groups, 1)) * shape.k
+        let maps = step.inputs + [step.output] + (step.add.map { [$0] } ?? [])
+        return emit.fits(maps, weights: Int(clamping: weights)) ? .images : .batch
+    }
+
+    /// Packs the weights of a pass before its band.
+    func prepare(_ emit: Emitter, backward: Bool) throws(RengaError) {
+        let isWanted = !backward || emit.needsGradient.contains(step.inputs[0])
+        guard emit.settings.purpose == .training, isWanted else { return }
+        let pass = backward ? RK_CONV_BACKWARD_DATA : RK_CONV_FORWARD
+        try emit.prepareWeight(step.node, try emit.convolutionPlan(step.node, shape, pass, emit.type(of: step)))
+    }
+
     /// dst = pool(activation(conv(src, weight) + bias + add)). A pooling that the algorithm cannot take in follows it.
     func forward(_ emit: Emitter) throws(RengaError) {
         var own = step
@@ -64,8 +79,10 @@ struct ConvolutionKernels {
         args.plan = try emit.keep(plan)
         args.src = UnsafeRawPointer(emit.pointer(src))
         args.ddst = UnsafeRawPointer(emit.pointer(ddst))
-        args.dweight = dweight
-        args.dbias = hasBias ? emit.parameterGradient(step.node, "bias") : nil
+        args.dweight = try emit.partial(step.node, "weight", dweight)
+        if hasBias, let dbias = emit.parameterGradient(step.node, "bias") {
+            args.dbias = try emit.partial(step.node, "bias", dbias)
+        }
         args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
         try emit.add(
             rk_conv_backward_weight, args, "backward weight", algorithm: algorithmName(plan.algorithm), macs: macs)

@@ -3,6 +3,11 @@ import CRengaKernels
 import RengaNetwork
 
 extension Flatten: Executable {
+    /// Images apart.
+    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
+        emit.fits(step.inputs + [step.output]) ? .images : .batch
+    }
+
     /// dst is src under another shape.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         emit.place(step.output, in: try emit.input(step.inputs[0], of: step))

@@ -3,6 +3,11 @@ import CRengaKernels
 import RengaNetwork
 
 extension GlobalAveragePool: Executable {
+    /// Images apart.
+    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
+        emit.fits(step.inputs + [step.output]) ? .images : .batch
+    }
+
     /// src `[N,H,W,C]`, dst `[N,1,1,C]`.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         let shape = emit.shape(step.inputs[0])

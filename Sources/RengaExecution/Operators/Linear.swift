@@ -14,6 +14,16 @@ extension Linear: Executable {
         try kernels(step, emit).forward(emit)
     }
 
+    /// Images apart, where weights are small.
+    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
+        kernels(step, emit).locality(emit)
+    }
+
+    /// Packed weights.
+    package func prepare(_ step: FusedStep, _ emit: Emitter, backward: Bool) throws(RengaError) {
+        try kernels(step, emit).prepare(emit, backward: backward)
+    }
+
     /// dweight, dbias, dsrc.
     package func backward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         try kernels(step, emit).backward(emit)

@@ -4,6 +4,11 @@ import CRengaKernels
 import RengaNetwork
 
 extension MaxPool: Executable {
+    /// Images apart.
+    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
+        emit.fits(step.inputs + [step.output]) ? .images : .batch
+    }
+
     /// src `[N,H,W,C]`, dst `[N,OH,OW,C]`.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         try PoolKernels(step: step, window: window, countIncludePad: false).forward(emit, rk_max_pool)

@@ -4,6 +4,11 @@ import CRengaKernels
 import RengaNetwork
 
 extension PReLU: Executable {
+    /// Images apart, but for the gradient of the slopes.
+    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
+        !backward && emit.fits(step.inputs + [step.output]) ? .images : .batch
+    }
+
     /// dst = src where src > 0, else slope[c] src; maps `[N,H,W,C]`.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         let (src, dst) = (try emit.input(step.inputs[0], of: step), try emit.value(step.output))

@@ -4,6 +4,11 @@ import CRengaKernels
 import RengaNetwork
 
 extension ReLU: Executable {
+    /// Images apart.
+    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
+        emit.fits(step.inputs + [step.output]) ? .images : .batch
+    }
+
     /// dst = max(src, 0).
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         let (src, dst) = (try emit.input(step.inputs[0], of: step), try emit.value(step.output))

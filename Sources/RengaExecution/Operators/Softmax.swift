@@ -5,6 +5,11 @@ import CRengaKernels
 import RengaNetwork
 
 extension Softmax: Executable {
+    /// Images apart.
+    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
+        emit.fits(step.inputs + [step.output]) ? .images : .batch
+    }
+
     /// dst[row,c] = exp(src[row,c]) / sum over i of exp(src[row,i]).
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         let (src, dst) = (try emit.input(step.inputs[0], of: step), try emit.value(step.output))
