@@ -196,7 +196,7 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_network_get_info(const renga_netwo
 /* Forms of renga_network_describe. */
 typedef enum renga_description {
   RENGA_DESCRIPTION_TEXT = 0, /* a table for people */
-  RENGA_DESCRIPTION_JSON = 1, /* layers, shapes, parameters, MACs, bytes, metadata */
+  RENGA_DESCRIPTION_JSON = 1, /* layers, shapes, parameters, MACs, bytes, path lengths, metadata */
   RENGA_DESCRIPTION_DOT = 2   /* a drawing for Graphviz */
 } renga_description;
 /* Describes a network as text. Free by renga_text_free. */
