@@ -82,7 +82,7 @@ def curve_panel(group: dict[str, Any], top: float) -> list[str]:
     losses = [loss for net in nets for _, loss in net["curve"]]
     last = max(at for net in nets for at, _ in net["curve"])
     low, high = floor(2 * log2(min(losses))) / 2, ceil(2 * log2(max(losses))) / 2
-    left, right, bottom = WIDTH / 2 + 40, WIDTH - 130, top + PANEL - 40
+    left, right, bottom = WIDTH / 2 + 40, WIDTH - 150, top + PANEL - 40
 
     def x(at: float) -> float:
         return left + at / last * (right - left)

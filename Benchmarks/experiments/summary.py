@@ -130,7 +130,7 @@ def sentence(pair: dict[str, Any]) -> str:
     verdict = "significant at 5 %" if error["p"] < 0.05 else "not significant: these seeds cannot tell the two apart"
     return (
         f"- {pair['b']} against {pair['a']}: test error {100 * abs(error['mean']):.2f} points {order} "
-        f"(lower in {error['lower_in']} of {error['n']} seeds; paired t-test p = {error['p']:.2f}, {verdict})."
+        f"(lower in {error['lower_in']} of {error['n']} seeds; paired t-test p = {error['p']:.3f}, {verdict})."
     )
 
 
@@ -151,4 +151,9 @@ def cost_lines(found: dict[str, Any]) -> list[str]:
                 f"{plan_bytes[name] / 1e6:.1f} | {peaks[name] / 1e6:.0f} |"
             )
     where = ", ".join(f"{name}: {value}" for name, value in costs["machine"].items())
-    return [*lines, "", f"Least times of {costs['rounds']} rounds in turn. {where}.", ""]
+    return [
+        *lines,
+        "",
+        f"Least of {costs['rounds']} rounds in turn (of an epoch: of medians of nine steps). {where}.",
+        "",
+    ]
