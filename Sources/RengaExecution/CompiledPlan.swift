@@ -31,14 +31,16 @@ package struct CompiledPlan {
         buffers = layout.kept
         threads =
             settings.serialWhereSmall
-            ? CompiledPlan.usefulThreads(program.infos, min(settings.threads, Int(rk_processors())))
-            : settings.threads
+            ? CompiledPlan.usefulThreads(program.infos, settings.threads) : settings.threads
     }
 
-    /// One thread where sharing saves less than a sixth. In seconds, for a fast core of today, so that in doubt the host's other cores
+    /// No more threads than processors, whose barriers would only wait; one thread where sharing saves less than a sixth. In seconds, for a fast core of today, so that in doubt the host's other cores
     /// stay free: 100 billion multiply-accumulates (Winograd's count as the direct ones) or 20 GB moved per second; 1.5 us for the
     /// barrier behind each step and 10 us for waking the team.
-    package static func usefulThreads(_ infos: [StepInfo], _ threads: Int) -> Int {
+    package static func usefulThreads(
+        _ infos: [StepInfo], _ wanted: Int, processors: Int = Int(rk_processors())
+    ) -> Int {
+        let threads = min(wanted, processors)
         var work = 0.0
         for info in infos { work += Double(info.macs) / 100e9 + Double(info.bytes) / 20e9 }
         let shared = work / Double(max(threads, 1)) + 1.5e-6 * Double(infos.count) + 10e-6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,15 @@ class CommandLine:
 @pytest.fixture()
 def command_line(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a script in a process of its own, with the package and the library under test."""
+    package = str(Path(renga.__file__).resolve().parents[1])
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, "PYTHONPATH": package, **environment},
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )

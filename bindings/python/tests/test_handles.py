@@ -6,16 +6,13 @@ import gc
 import os
 import pickle
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import TINY, run_python
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 import renga
@@ -101,17 +98,6 @@ def test_close_while_running_is_refused(network: renga.Network) -> None:
         stop.set()
         thread.join()
     assert "busy" in outcomes
-
-
-def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    package = str(Path(renga.__file__).resolve().parents[1])
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env={**os.environ, "PYTHONPATH": package, **environment},
-        text=True,
-        capture_output=True,
-        timeout=60,
-    )
 
 
 def test_interpreter_exit_with_live_objects_and_a_running_thread() -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import stripes
+from conftest import run_python, stripes
 
 import renga
 
@@ -268,9 +266,8 @@ print(resident() - before, trainer.memory.total)
 """
     held = {}
     for share in (100, 50):
-        ended = subprocess.run(
-            [sys.executable, "-c", code.replace("BUDGET", str(share))], capture_output=True, text=True, check=True
-        )
+        ended = run_python(code.replace("BUDGET", str(share)))
+        assert ended.returncode == 0, ended.stderr
         held[share], planned = (int(word) for word in ended.stdout.split())
         assert abs(held[share] - planned) < 0.1 * planned + 24e6, (share, held[share], planned)
     assert held[50] < 0.7 * held[100]
