@@ -264,6 +264,7 @@ typedef struct renga_session_options {
   const char *algorithm;   /* NULL = choose; "reference", "direct", … forces convolutions that can; "conv1=direct,…" single layers */
   int32_t precision;       /* renga_precision; default RENGA_PRECISION_F32 */
   int32_t tune;            /* 1 = choose by timing on this machine, once a shape in the process (a second or two); 0 = by rule (default) */
+  int32_t linear_weights;  /* renga_precision of fully connected layers' weights: bf16 halves their bytes; default RENGA_PRECISION_F32 */
 } renga_session_options;
 /* Fills in the defaults within `size` bytes (pass sizeof(renga_session_options)). NULL or an impossible size does nothing. */
 RENGA_API void renga_session_options_init(renga_session_options *options, size_t size);

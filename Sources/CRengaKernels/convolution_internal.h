@@ -67,6 +67,20 @@ typedef struct rk_conv_depthwise {
   float *dst;
 } rk_conv_depthwise;
 
+/* Outputs of a panel of streamed weights. */
+#define RK_CONV_STREAM_LANES 32
+
+/* sums[row][output] += the products of each row's operands with `lines` lines of a panel, f32 or bf16. */
+typedef struct rk_conv_stream {
+  const float *src;
+  int64_t src_row, lines; /* floats from one row to the next */
+  const void *panel;      /* [lines][RK_CONV_STREAM_LANES] */
+  int64_t ahead;          /* bytes behind the weights at hand, from where others are asked for */
+  float *sums;            /* [rows][RK_CONV_STREAM_LANES] */
+} rk_conv_stream;
+typedef void (*rk_conv_stream_fn)(const rk_conv_stream *stream);
+
+#define RK_CONV_MOST_STREAM_ROWS 4
 #define RK_CONV_MOST_VECTORS 2
 #define RK_CONV_MOST_ROWS 16
 /* One instruction set's kernels. [vectors - 1][rows - 1]; those beyond the set's own limits are NULL. */
@@ -76,6 +90,8 @@ typedef struct rk_conv_kernels {
   int32_t outer_rows[RK_CONV_MOST_VECTORS]; /* most rows of an outer product, by vectors */
   rk_conv_tile_fn tile[RK_CONV_MOST_VECTORS][RK_CONV_MOST_ROWS];
   rk_conv_outer_fn outer[RK_CONV_MOST_VECTORS][RK_CONV_MOST_ROWS];
+  int32_t stream_rows;                                   /* most rows of a sum over streamed weights */
+  rk_conv_stream_fn stream[2][RK_CONV_MOST_STREAM_ROWS]; /* [whether the weights are bf16][rows - 1] */
   void (*stream_fence)(void); /* orders streamed stores before all later ones */
   /* dst[i] += sum over rows of src[row * stride + i], i < count */
   void (*column_sum)(const float *src, int64_t rows, int64_t stride, int64_t count, float *dst);
@@ -148,6 +164,11 @@ void rk_conv_direct_forward(const rk_conv_forward_args *args, const rk_team *tea
 void rk_conv_direct_backward_data(const rk_conv_backward_data_args *args, const rk_team *team);
 int rk_conv_direct_backward_weight_plan(rk_conv_plan *plan);
 void rk_conv_direct_backward_weight(const rk_conv_backward_weight_args *args, const rk_team *team);
+
+int rk_conv_stream_prefers(const rk_conv_plan *plan);
+int rk_conv_stream_plan(rk_conv_plan *plan);
+void rk_conv_stream_pack(const rk_conv_pack_args *args, const rk_team *team);
+void rk_conv_stream_forward(const rk_conv_forward_args *args, const rk_team *team);
 
 int rk_conv_depthwise_plan(rk_conv_plan *plan);
 void rk_conv_depthwise_forward(const rk_conv_forward_args *args, const rk_team *team);

@@ -243,6 +243,8 @@ static void depthwise_weight_row(const rk_conv_depthwise *depthwise, int64_t n, 
     }
 }
 
+#include "convolution_stream_kernels.h"
+
 /* ---- One function for each height and width ---- */
 
 #define RK_TILE(rows, vectors)                                                                                                             \
@@ -288,6 +290,8 @@ RK_OUTER(15, 1) RK_OUTER(16, 1)
         .outer = {{outer_1x1, outer_2x1, outer_3x1, outer_4x1, outer_5x1, outer_6x1, outer_7x1, outer_8x1},
                   {outer_1x2, outer_2x2, outer_3x2, outer_4x2, outer_5x2, outer_6x2}},
 #endif
+        .stream_rows = RK_STREAM_ROWS,
+        .stream = RK_STREAM_TABLE,
         .stream_fence = rk_stream_fence,
         .column_sum = column_sum,
         .depthwise_row = depthwise_row,

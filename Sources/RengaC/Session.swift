@@ -22,7 +22,8 @@ private func defaultOptions() -> renga_session_options {
     let options = SessionOptions()
     return renga_session_options(
         size: MemoryLayout<renga_session_options>.size, batch: Int64(options.batch), height: 0, width: 0, threads: 0,
-        fold_batch_norm: options.foldBatchNorm ? 1 : 0, algorithm: nil, precision: 0, tune: 0)
+        fold_batch_norm: options.foldBatchNorm ? 1 : 0, algorithm: nil, precision: 0, tune: 0,
+        linear_weights: 0)
 }
 
 @c @implementation
@@ -177,6 +178,7 @@ extension SessionOptions {
         algorithm = try optionalText(given.algorithm, "options->algorithm")
         precision = try Precision(given.precision, "options->precision")
         tune = try number(given.tune, "options->tune", in: 0...1) == 1
+        linearWeights = try Precision(given.linear_weights, "options->linear_weights")
     }
 }
 

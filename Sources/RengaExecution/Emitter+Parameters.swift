@@ -34,7 +34,8 @@ extension Emitter {
     }
 
     /// The plan of one convolution pass over maps of `type`. Plans of the same weights for other batches take the same algorithm, so that
-    /// an image gives the same bits in any batch and packed weights are shared: what was forced for the layer, then for all, then timed, then the rule's.
+    /// an image gives the same bits in any batch and packed weights are shared: what was forced for the layer, then what keeps its weights as
+    /// asked for, then what was forced for all, then timed, then the rule's.
     func convolutionPlan(
         _ node: Int, _ shape: rk_conv_shape, _ pass: rk_conv_pass, _ type: rk_type
     ) throws(RengaError) -> rk_conv_plan {
@@ -42,7 +43,9 @@ extension Emitter {
         let key = "\(name):\(pass.rawValue)"
         let forced = settings.layerAlgorithms[name]
         let fixed = weights.algorithms[key] ?? forced
-        let free = settings.algorithm == RK_CONV_AUTO ? [RK_CONV_AUTO] : [settings.algorithm, RK_CONV_AUTO]
+        let free =
+            weightAlgorithms(node, pass, type)
+            + (settings.algorithm == RK_CONV_AUTO ? [RK_CONV_AUTO] : [settings.algorithm, RK_CONV_AUTO])
         let threads = Int32(clamping: settings.threads)
         var shape = shape
         // Chosen for the whole batch, so that it does not depend on the size of a band's chunks.
@@ -64,6 +67,14 @@ extension Emitter {
         let missing =
             forced.map { "the algorithm '\(algorithmName($0))' does not take" } ?? "no convolution kernel takes"
         throw RengaError(.unsupported, "layer '\(name)': \(missing) its size")
+    }
+
+    /// The algorithms that keep a layer's weights in what the session asks for, where that is not the maps' business.
+    private func weightAlgorithms(_ node: Int, _ pass: rk_conv_pass, _ type: rk_type) -> [rk_conv_algorithm] {
+        guard settings.purpose == .inference, settings.linearWeights == .bf16, pass == RK_CONV_FORWARD,
+            graph.nodes[node].op is Linear
+        else { return [] }
+        return type == RK_BF16 ? [RK_CONV_BF16, RK_CONV_STREAM_BF16] : [RK_CONV_STREAM_BF16]
     }
 
     /// The weights of a convolution, packed for `plan`: once for inference, by a step of their own in training.

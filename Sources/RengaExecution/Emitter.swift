@@ -21,6 +21,8 @@ package struct EmitterSettings {
     package var threads: Int
     /// What values are held in.
     package var precision = Precision.f32
+    /// What the weights of fully connected layers are kept in, in inference.
+    package var linearWeights = Precision.f32
     /// The algorithm to force where it applies.
     package var algorithm: rk_conv_algorithm = RK_CONV_AUTO
     /// Algorithms to force by the layer's name, where they must apply.

@@ -204,6 +204,7 @@ private struct SessionDraft {
         try Session.checkLayers(settings.layerAlgorithms.keys, graph)
         settings.tune = options.tune
         settings.precision = options.precision
+        settings.linearWeights = options.linearWeights
         settings.reuseMemory = options.reuseMemory
         settings.serialWhereSmall = options.serialWhereSmall
         let isPlain = settings.isa == RK_ISA_REFERENCE || settings.precision != .f32

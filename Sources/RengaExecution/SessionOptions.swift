@@ -28,6 +28,9 @@ public struct SessionOptions: Sendable {
     public var algorithm: String?
     /// The element type of activations and packed weights.
     public var precision = Precision.f32
+    /// What the weights of fully connected layers are kept in: bf16 halves the bytes that a run at a small batch waits for, and rounds each
+    /// weight to 8 bits; their products are still summed in f32. Where `precision` is bf16 they mostly are bf16 already.
+    public var linearWeights = Precision.f32
     /// Whether the best is found by timing on this machine, once for each shape in the process, instead of by rule. The choice, and with it
     /// the last bits of the results, may then differ from one process to the next; errors stay within the algorithms' bounds.
     public var tune = false
@@ -70,7 +73,9 @@ public struct SessionOptions: Sendable {
     }
 
     private static func algorithm(_ name: Substring) throws(RengaError) -> rk_conv_algorithm {
-        let known = (RK_CONV_AUTO.rawValue...RK_CONV_WINOGRAD_F4.rawValue).map { rk_conv_algorithm(rawValue: $0) }
+        let known =
+            (RK_CONV_AUTO.rawValue...RK_CONV_WINOGRAD_F4.rawValue).map { rk_conv_algorithm(rawValue: $0) }
+            + [RK_CONV_STREAM]
         let names = known.map { algorithmName($0) }
         guard let index = names.firstIndex(of: String(name)), name != "unknown" else {
             let list = names.filter { $0 != "unknown" }.joined(separator: ", ")

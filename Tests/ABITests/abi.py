@@ -34,7 +34,8 @@ class NetworkInfo(ctypes.Structure):
 class SessionOptions(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("batch", ctypes.c_int64), ("height", ctypes.c_int64),
                 ("width", ctypes.c_int64), ("threads", ctypes.c_int32), ("fold_batch_norm", ctypes.c_int32),
-                ("algorithm", ctypes.c_char_p), ("precision", ctypes.c_int32), ("tune", ctypes.c_int32)]
+                ("algorithm", ctypes.c_char_p), ("precision", ctypes.c_int32), ("tune", ctypes.c_int32),
+                ("linear_weights", ctypes.c_int32)]
 
 
 class Memory(ctypes.Structure):

@@ -129,6 +129,7 @@ def test_run_many_with_two_inputs_and_outputs(renga):
     ({"precision": 2}, abi.ERROR_INVALID_ARGUMENT), ({"precision": -1}, abi.ERROR_INVALID_ARGUMENT),
     ({"fold_batch_norm": 2}, abi.ERROR_INVALID_ARGUMENT), ({"algorithm": b"magic"}, abi.ERROR_NOT_FOUND),
     ({"algorithm": b"no such layer=direct"}, abi.ERROR_NOT_FOUND), ({"tune": 2}, abi.ERROR_INVALID_ARGUMENT),
+    ({"linear_weights": 2}, abi.ERROR_INVALID_ARGUMENT), ({"linear_weights": -1}, abi.ERROR_INVALID_ARGUMENT),
 ])
 def test_options_out_of_bounds(renga, resnet, fields, status):
     with pytest.raises(Failure, match=next(iter(fields))) as failure:
@@ -175,6 +176,22 @@ def test_bf16_is_near_f32_in_half_the_memory_and_the_same_bits_for_any_threads(r
     scale = math.sqrt(sum(value * value for value in whole))
     assert math.sqrt(sum((a - b) ** 2 for a, b in zip(half, whole))) < 2.5e-2 * scale
     assert memories[abi.PRECISION_BF16] < 0.6 * memories[abi.PRECISION_F32]
+
+
+def test_weights_of_linear_layers_in_bf16(renga):
+    network = renga.made("network_create", b"resnet", b"depth=8,classes=100,input=16x16x3", 2)
+    images, answers, memories = noise(768), [], []
+    for weights in (abi.PRECISION_F32, abi.PRECISION_BF16):
+        session = renga.session(network, threads=1, linear_weights=weights)
+        answers.append(list((ctypes.c_float * 100).from_buffer_copy(run(renga, session, images, 1, count=100))))
+        memory = abi.Memory()
+        renga.memory_init(ctypes.byref(memory), ctypes.sizeof(memory))
+        renga.session_memory(session, ctypes.byref(memory))
+        memories.append(memory.weights)
+        renga.session_free(session)
+    renga.network_free(network)
+    assert answers[0] != answers[1] and close(answers[1], answers[0], 2.5e-2 * max(map(abs, answers[0])))
+    assert memories[1] < memories[0]
 
 
 def test_another_image_size(renga, resnet):

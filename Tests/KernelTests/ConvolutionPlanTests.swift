@@ -120,7 +120,7 @@ final class ConvolutionPlanTests: XCTestCase {
     func testNames() {
         let algorithms = [
             RK_CONV_AUTO, RK_CONV_REFERENCE, RK_CONV_DIRECT, RK_CONV_DEPTHWISE, RK_CONV_WINOGRAD_F2,
-            RK_CONV_WINOGRAD_F4,
+            RK_CONV_WINOGRAD_F4, RK_CONV_BF16, RK_CONV_STREAM, RK_CONV_STREAM_BF16,
         ]
         let names = Set(algorithms.map { String(cString: rk_conv_algorithm_name($0)) })
         XCTAssertEqual(names.count, algorithms.count)

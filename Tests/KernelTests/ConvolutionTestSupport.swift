@@ -9,6 +9,7 @@ let convolutionPasses: [rk_conv_pass] = [RK_CONV_FORWARD, RK_CONV_BACKWARD_DATA,
 /// Every algorithm but the reference twin.
 let fastAlgorithms: [rk_conv_algorithm] = [
     RK_CONV_DIRECT, RK_CONV_DEPTHWISE, RK_CONV_WINOGRAD_F2, RK_CONV_WINOGRAD_F4, RK_CONV_BF16,
+    RK_CONV_STREAM, RK_CONV_STREAM_BF16,
 ]
 
 extension rk_conv_shape {
@@ -213,7 +214,7 @@ func worstOfRMS(_ found: [Float], _ expected: [Float], rounding: Double = 0) -> 
 
 /// The error that an algorithm may make, relative to the root mean square of the result.
 func bound(_ algorithm: rk_conv_algorithm, _ type: rk_type = RK_F32) -> Double {
-    type == RK_BF16 ? 2.5e-2 : algorithm == RK_CONV_WINOGRAD_F4 ? 5e-5 : 1e-5
+    type == RK_BF16 || algorithm == RK_CONV_STREAM_BF16 ? 2.5e-2 : algorithm == RK_CONV_WINOGRAD_F4 ? 5e-5 : 1e-5
 }
 
 /// Compares every algorithm that applies, on every instruction set, with the reference twin.

@@ -117,6 +117,11 @@ def test_bf16(command_line: CommandLine, npz: Path) -> None:
         assert half["activations"] < 0.7 * whole["activations"]
     half, whole = (answer(command_line, "bench", "n", "--batch", 8, "--runs", 2, *end) for end in (bf16, ()))
     assert (half["precision"], whole["precision"]) == ("bf16", "f32") and half["peak_bytes"] < whole["peak_bytes"]
+    weights = ("--linear-weights", "bf16")
+    wide = ("bench", "arch:resnet,depth=8,classes=100", "--runs", 2)
+    assert answer(command_line, *wide, *weights)["peak_bytes"] < answer(command_line, *wide)["peak_bytes"]
+    refused = command_line("bench", "n", "--train", *weights)
+    assert refused.returncode == 1 and "--linear-weights" in refused.stderr
     step = answer(command_line, "bench", "n", "--train", "--batch", 8, "--runs", 2, *bf16)
     assert step["precision"] == "bf16" and step["median_ms"] > 0
 

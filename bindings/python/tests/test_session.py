@@ -7,6 +7,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from conftest import TINY
 
 import renga
 from renga import _arrays
@@ -161,6 +162,8 @@ def test_image_size_is_an_option(network: renga.Network) -> None:
         {"algorithm": "magic"},
         {"precision": "f16"},
         {"precision": 1},
+        {"linear_weights": "f16"},
+        {"linear_weights": None},
     ],
 )
 def test_bad_options_are_refused(network: renga.Network, options: dict[str, object]) -> None:
@@ -177,6 +180,18 @@ def test_bf16_is_near_f32_in_half_the_memory(network: renga.Network, x: np.ndarr
     assert half.memory.activations < 0.6 * whole.memory.activations
     assert half.profile(1)["precision"] == "bf16"
     assert np.array_equal(found, renga.Session(network, batch=2, threads=1, precision="bf16").run(x))
+
+
+def test_weights_of_linear_layers_in_bf16_halve(x: np.ndarray) -> None:
+    network = renga.Network.create("resnet", seed=1, **(TINY | {"classes": 100}))
+    whole, half = (renga.Session(network, linear_weights=weights) for weights in ("f32", "bf16"))
+    wanted, found = whole.run(x), half.run(x)
+    assert not np.array_equal(found, wanted)
+    assert np.linalg.norm(found - wanted) < 2.5e-2 * np.linalg.norm(wanted)
+    assert half.memory.weights < whole.memory.weights
+    assert renga.session_memory(network, linear_weights="bf16").weights == half.memory.weights
+    assert "stream-bf16" in {step["algorithm"] for step in half.profile(1)["steps"]}
+    assert np.array_equal(found, renga.Session(network, batch=6, threads=1, linear_weights="bf16").run(x))
 
 
 def test_memory_and_profile(session: renga.Session) -> None:

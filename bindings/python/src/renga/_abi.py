@@ -78,6 +78,7 @@ class SessionOptions(c.Structure):
         ("algorithm", c.c_char_p),
         ("precision", c.c_int32),
         ("tune", c.c_int32),
+        ("linear_weights", c.c_int32),
     )
 
 

@@ -40,12 +40,12 @@ def options_text(options: Mapping[str, OptionValue], first: str = "") -> str:
 PRECISIONS = {"f32": _abi.PRECISION_F32, "bf16": _abi.PRECISION_BF16}
 
 
-def precision_code(precision: str) -> int:
-    """The number of a precision's name."""
+def precision_code(precision: str, name: str = "precision") -> int:
+    """The number of a precision's name, given as the argument `name`."""
     try:
         return PRECISIONS[precision]
     except (KeyError, TypeError):
-        raise InvalidArgument(f"precision is {precision!r}; known: {', '.join(map(repr, PRECISIONS))}") from None
+        raise InvalidArgument(f"{name} is {precision!r}; known: {', '.join(map(repr, PRECISIONS))}") from None
 
 
 def whole(value: int, name: str, low: int, high: int) -> int:

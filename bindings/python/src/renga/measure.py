@@ -73,10 +73,19 @@ def time_inference(
     threads: int = 0,
     precision: str = "f32",
     tune: bool = False,
+    linear_weights: str = "f32",
 ) -> tuple[Timing, Session]:
     """Times `Session.run` on normally distributed f32 input; returns the session too, which the caller closes."""
     begin = time.perf_counter()
-    session = Session(network, batch=batch, size=size, threads=threads, precision=precision, tune=tune)
+    session = Session(
+        network,
+        batch=batch,
+        size=size,
+        threads=threads,
+        precision=precision,
+        tune=tune,
+        linear_weights=linear_weights,
+    )
     compile_ms = (time.perf_counter() - begin) * 1000
     random = np.random.default_rng(1)
     inputs = [random.standard_normal((batch, *shape), dtype=np.float32) for shape in session.input_shapes]

@@ -59,6 +59,7 @@ def _session_options(
     algorithm: str | None,
     precision: str,
     tune: bool,
+    linear_weights: str,
 ) -> _abi.SessionOptions:
     options = _abi.SessionOptions()
     library().renga_session_options_init(ctypes.byref(options), ctypes.sizeof(options))
@@ -71,6 +72,7 @@ def _session_options(
     options.algorithm = None if algorithm is None else encode(algorithm, "algorithm")
     options.precision = precision_code(precision)
     options.tune = int(tune)
+    options.linear_weights = precision_code(linear_weights, "linear_weights")
     return options
 
 
@@ -84,9 +86,10 @@ def session_memory(
     algorithm: str | None = None,
     precision: str = "f32",
     tune: bool = False,
+    linear_weights: str = "f32",
 ) -> Memory:
     """What a `Session` of these arguments would hold, planned without making it."""
-    options = _session_options(batch, threads, size, fold_batch_norm, algorithm, precision, tune)
+    options = _session_options(batch, threads, size, fold_batch_norm, algorithm, precision, tune, linear_weights)
     with network._in_use() as handle:
         return Memory._ask("renga_network_session_memory", handle, ctypes.byref(options))
 
@@ -100,7 +103,8 @@ class Session(Handle):
     convolutions that can, "conv1=direct,…" single layers. precision: "f32", or "bf16" for activations and weights of
     half the memory, much faster where the processor has AMX or AVX-512-BF16; arrays in and out are f32 in any.
     tune: choose algorithms by timing on this machine, once a shape in the process; the last bits of the answers may
-    then differ from one process to the next.
+    then differ from one process to the next. linear_weights: "f32", or "bf16" to keep the weights of fully connected
+    layers in half the bytes, which is what small batches wait for; answers move by their rounding (some 0.1 %).
     Threads: sessions are independent; a shared one runs its calls one after another. The interpreter lock is released
     while it runs.
     """
@@ -119,8 +123,9 @@ class Session(Handle):
         algorithm: str | None = None,
         precision: str = "f32",
         tune: bool = False,
+        linear_weights: str = "f32",
     ) -> None:
-        options = _session_options(batch, threads, size, fold_batch_norm, algorithm, precision, tune)
+        options = _session_options(batch, threads, size, fold_batch_norm, algorithm, precision, tune, linear_weights)
         out = ctypes.c_void_p()
         with network._in_use() as handle:
             info = network.info

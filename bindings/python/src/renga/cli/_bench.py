@@ -61,6 +61,8 @@ def _timed(network: Network, options: argparse.Namespace, threads: int) -> tuple
     if options.train:
         if options.tune:
             raise UsageError("--tune goes with inference: training repeats its bits")
+        if options.linear_weights != "f32":
+            raise UsageError("--linear-weights goes with inference: training updates f32 weights")
         return time_training(
             network,
             batch=options.batch or 128,
@@ -80,6 +82,7 @@ def _timed(network: Network, options: argparse.Namespace, threads: int) -> tuple
         threads=threads,
         precision=precision,
         tune=options.tune,
+        linear_weights=options.linear_weights,
     )
     with session:
         return timing, session.profile(profile_runs)["steps"] if profile_runs else []

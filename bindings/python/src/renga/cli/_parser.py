@@ -53,6 +53,15 @@ def _seed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of initial weights (default 0)")
 
 
+def _linear_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--linear-weights",
+        choices=tuple(PRECISIONS),
+        default="f32",
+        help="what the weights of fully connected layers are kept in (default: f32)",
+    )
+
+
 def _budget(parser: argparse.ArgumentParser, when: str = "") -> None:
     parser.add_argument(
         "--memory-budget",
@@ -96,6 +105,7 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("--layout", choices=("nhwc", "nchw"), default="nhwc", help="order of the axes of both files")
     one.add_argument("--batch", type=positive, metavar="N", help="images at a time (default: up to 32)")
     one.add_argument("--tune", action="store_true", help=_TUNE)
+    _linear_weights(one)
     _seed(one)
 
     one = command("bench", bench, "time inference, or a training step, on random input")
@@ -109,6 +119,7 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("--train", action="store_true", help="time a training step instead")
     _budget(one, "with --train: ")
     one.add_argument("--tune", action="store_true", help=_TUNE)
+    _linear_weights(one)
     _seed(one)
 
     one = command("train", train, "train a network on a set of images")

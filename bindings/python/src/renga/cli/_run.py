@@ -37,7 +37,13 @@ def run(options: argparse.Namespace) -> Answer:
         batch = options.batch or min(32, x.shape[0])
         precision = options.precision or "f32"
         with Session(
-            network, batch=batch, threads=options.threads, size=size, precision=precision, tune=options.tune
+            network,
+            batch=batch,
+            threads=options.threads,
+            size=size,
+            precision=precision,
+            tune=options.tune,
+            linear_weights=options.linear_weights,
         ) as session:
             begin = time.perf_counter()
             y = session.run(x, layout=options.layout)
