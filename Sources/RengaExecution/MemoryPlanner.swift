@@ -40,23 +40,18 @@ package enum MemoryPlanner {
             (sizes[$0], requests[$1].first, $1) > (sizes[$1], requests[$0].first, $0)
         }
         var offsets = [Int](repeating: 0, count: requests.count)
-        var placed: [Int] = []  // by rising offset
+        var placed = LivePeriods(requests)
         var peak = 0
         for index in order where sizes[index] > 0 {
-            let neighbours = placed.filter { overlap(requests[$0], requests[index]) }
+            let neighbours = placed.overlapping(index).sorted { offsets[$0] < offsets[$1] }
             let offset = bestFit(sizes[index], neighbours, offsets, sizes)
             let (end, overflow) = offset.addingReportingOverflow(sizes[index])
             guard !overflow else { throw tooLarge() }
             offsets[index] = offset
             peak = max(peak, end)
-            let place = placed.firstIndex { offsets[$0] > offset } ?? placed.endIndex
-            placed.insert(index, at: place)
+            placed.insert(index)
         }
         return MemoryLayoutPlan(offsets: offsets, peak: peak, lowerBound: try lowerBound(requests, sizes))
-    }
-
-    private static func overlap(_ a: MemoryRequest, _ b: MemoryRequest) -> Bool {
-        a.first <= b.last && b.first <= a.last
     }
 
     /// The offset of the smallest gap between `neighbours` (by rising offset) that holds `size`; behind them all where none does.
@@ -105,5 +100,63 @@ package enum MemoryPlanner {
 
     private static func tooLarge() -> RengaError {
         RengaError(.outOfMemory, "the buffers of the plan are larger than any memory")
+    }
+}
+
+/// Requests put in one by one, found by when they are alive: in about as many operations as are found. What overlaps a request is alive
+/// at its first step (a segment tree tells) or begins later, up to its last. Only first steps matter: they are numbered by rank.
+private struct LivePeriods {
+    /// By request: the ranks of its first step and of the last one, up to its end, at which any request begins.
+    private let ranks: [(first: Int, last: Int)]
+    /// What begins at each rank.
+    private var beginning: [[Int]]
+    /// The segment tree: what is alive at all ranks below a node, and not so at all ranks below its parent.
+    private var alive: [[Int]]
+
+    init(_ requests: [MemoryRequest]) {
+        let steps = Set(requests.map(\.first)).sorted()
+        ranks = requests.map { request in
+            (LivePeriods.rank(of: request.first, in: steps), LivePeriods.rank(of: request.last, in: steps))
+        }
+        beginning = Array(repeating: [], count: steps.count)
+        alive = Array(repeating: [], count: 2 * steps.count)
+    }
+
+    /// The index of the largest of `steps` that is at most `step`; the first is.
+    private static func rank(of step: Int, in steps: [Int]) -> Int {
+        var (low, high) = (0, steps.count)
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if steps[middle] <= step { low = middle } else { high = middle }
+        }
+        return low
+    }
+
+    mutating func insert(_ index: Int) {
+        beginning[ranks[index].first].append(index)
+        var (left, right) = (ranks[index].first + beginning.count, ranks[index].last + beginning.count + 1)
+        while left < right {
+            if left % 2 == 1 {
+                alive[left].append(index)
+                left += 1
+            }
+            if right % 2 == 1 {
+                right -= 1
+                alive[right].append(index)
+            }
+            (left, right) = (left / 2, right / 2)
+        }
+    }
+
+    /// What was put in and is alive in some step in which `index` is, in any order.
+    func overlapping(_ index: Int) -> [Int] {
+        var found: [Int] = []
+        var node = ranks[index].first + beginning.count
+        while node > 0 {
+            found += alive[node]
+            node /= 2
+        }
+        for rank in ranks[index].first..<ranks[index].last { found += beginning[rank + 1] }
+        return found
     }
 }

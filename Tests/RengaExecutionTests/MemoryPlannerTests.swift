@@ -41,6 +41,17 @@ final class MemoryPlannerTests: XCTestCase {
         }
     }
 
+    func testAThousandBuffersAliveAtAnyTimeNeverOverlap() throws {
+        var random = RandomStream(seed: 8, purpose: .initialisation)
+        let requests = (0..<1000).map { _ in
+            // Steps far apart and below zero, long and short lives.
+            let first = Int(random.word() % 3000) * 1_000_003 - 1_000_000_000
+            let steps = random.word() % 8 == 0 ? random.word() % 2000 : random.word() % 5
+            return request(first, first + Int(steps) * 1_000_003, Int(random.word() % 5000))
+        }
+        _ = try check(requests, alignment: 64, "a thousand")
+    }
+
     func testKnownPlansAreExact() throws {
         // A chain: two buffers at a time, taking turns.
         let chain = (0..<10).map { request($0, $0 + 1, 640) }
