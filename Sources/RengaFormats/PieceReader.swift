@@ -3,77 +3,92 @@
 import CRengaKernels
 import RengaNetwork
 
-/// Reads one stretch of a source into memory; each thread takes its share of the pieces.
+/// Reads stretches of a source into memory, all in one go; each thread takes its share of the pieces.
 final class PieceReader: @unchecked Sendable {
+    /// Bytes of a source from `offset` on, and where they shall go.
+    struct Stretch {
+        let dst: UnsafeMutableRawBufferPointer
+        let offset: Int
+    }
+
     /// A piece stays in a core's cache between its reading and its checksum.
     private static let pieceBytes = 1 << 19
+    /// Few enough for rk_take, with a last piece of each stretch of any file that has a header.
+    private static let mostPieces = 1 << 20
 
     private let source: any ByteSource
-    private let dst: UnsafeMutableRawBufferPointer
-    private let offset: Int
+    /// In the order of the stretches.
+    private let pieces: [Stretch]
     // Each element is written by one thread.
     private let checksums: UnsafeMutablePointer<UInt32>
     private let errors: UnsafeMutablePointer<RengaError?>
-    private let count: Int
 
-    /// Fills `dst` from `offset` on and returns the checksum of what came. The first error in order of the pieces, if any.
-    static func read(
-        _ source: any ByteSource, _ dst: UnsafeMutableRawBufferPointer, at offset: Int
-    ) throws(RengaError) -> CRC32C {
-        let reader = PieceReader(source, dst, offset)
-        if reader.count > 1 {
+    /// Fills all `stretches` and returns the checksum of what came for each. The first error in their order, if any.
+    static func read(_ source: any ByteSource, _ stretches: [Stretch]) throws(RengaError) -> [CRC32C] {
+        let most = max(pieceBytes, source.size / mostPieces)
+        let reader = PieceReader(source, stretches.flatMap { pieces(of: $0, most) })
+        if !reader.pieces.isEmpty {
+            // Waking a team takes as long as reading a small file.
+            let threads = source.size > pieceBytes ? rk_default_threads() : 1
             let context = Unmanaged.passUnretained(reader)
             var step = rk_step()
             step.run = { context, team in
-                guard let context, let team = team?.pointee else { return }
+                guard let context, let team else { return }
                 let reader = Unmanaged<PieceReader>.fromOpaque(context).takeUnretainedValue()
-                for piece in 0..<reader.count where piece % Int(team.nth) == Int(team.tid) { reader.take(piece) }
+                var piece: Int64 = -1
+                while rk_take(team, Int64(reader.pieces.count), &piece) != 0 { reader.take(Int(piece)) }
             }
             step.args = UnsafeRawPointer(context.toOpaque())
-            withExtendedLifetime(reader) { _ = rk_run(&step, 1, rk_default_threads(), nil, nil) }
-        } else if reader.count == 1 {
-            reader.take(0)
+            withExtendedLifetime(reader) { _ = rk_run(&step, 1, threads, nil, nil) }
         }
-        return try reader.result()
+        return try reader.results(stretches)
     }
 
-    private init(_ source: any ByteSource, _ dst: UnsafeMutableRawBufferPointer, _ offset: Int) {
-        (self.source, self.dst, self.offset) = (source, dst, offset)
-        count = (dst.count + PieceReader.pieceBytes - 1) / PieceReader.pieceBytes
-        checksums = .allocate(capacity: max(count, 1))
-        checksums.initialize(repeating: 0, count: max(count, 1))
-        errors = .allocate(capacity: max(count, 1))
-        errors.initialize(repeating: nil, count: max(count, 1))
+    private init(_ source: any ByteSource, _ pieces: [Stretch]) {
+        (self.source, self.pieces) = (source, pieces)
+        checksums = .allocate(capacity: max(pieces.count, 1))
+        checksums.initialize(repeating: 0, count: max(pieces.count, 1))
+        errors = .allocate(capacity: max(pieces.count, 1))
+        errors.initialize(repeating: nil, count: max(pieces.count, 1))
     }
 
     deinit {
         checksums.deallocate()
-        errors.deinitialize(count: max(count, 1))
+        errors.deinitialize(count: max(pieces.count, 1))
         errors.deallocate()
     }
 
-    private func range(_ piece: Int) -> Range<Int> {
-        let begin = piece * PieceReader.pieceBytes
-        return begin..<min(begin + PieceReader.pieceBytes, dst.count)
+    private static func pieces(of whole: Stretch, _ most: Int) -> [Stretch] {
+        stride(from: 0, to: whole.dst.count, by: most).map { begin in
+            let part = whole.dst[begin..<min(begin + most, whole.dst.count)]
+            return Stretch(dst: UnsafeMutableRawBufferPointer(rebasing: part), offset: whole.offset + begin)
+        }
     }
 
-    private func take(_ piece: Int) {
-        let range = range(piece)
-        let part = UnsafeMutableRawBufferPointer(rebasing: dst[range])
+    private func take(_ index: Int) {
+        let piece = pieces[index]
         do throws(RengaError) {
-            try source.read(part, at: offset + range.lowerBound)
-            checksums[piece] = rk_crc32c(0, part.baseAddress, part.count)
+            try source.read(piece.dst, at: piece.offset)
+            checksums[index] = rk_crc32c(0, piece.dst.baseAddress, piece.dst.count)
         } catch {
-            errors[piece] = error
+            errors[index] = error
         }
     }
 
-    private func result() throws(RengaError) -> CRC32C {
-        var checksum = CRC32C()
-        for piece in 0..<count {
-            if let error = errors[piece] { throw error }
-            checksum.join(checksums[piece], count: range(piece).count)
+    private func results(_ stretches: [Stretch]) throws(RengaError) -> [CRC32C] {
+        var index = 0
+        var results: [CRC32C] = []
+        for stretch in stretches {
+            var checksum = CRC32C()
+            var left = stretch.dst.count
+            while left > 0, index < pieces.count {
+                if let error = errors[index] { throw error }
+                checksum.join(checksums[index], count: pieces[index].dst.count)
+                left -= pieces[index].dst.count
+                index += 1
+            }
+            results.append(checksum)
         }
-        return checksum
+        return results
     }
 }

@@ -32,9 +32,9 @@ public struct SafetensorsFile: Sendable {
     private init(_ source: some ByteSource) throws(RengaError) {
         do throws(RengaError) {
             var (header, dataStart, isVerified) = try SafetensorsFile.header(of: source)
+            let (values, checksums) = try SafetensorsFile.tensors(header.entries, source, from: dataStart)
             var tensors: [String: Tensor] = [:]
-            for entry in header.entries {
-                let (tensor, checksum) = try SafetensorsFile.tensor(entry, source, at: dataStart + entry.begin)
+            for ((entry, tensor), checksum) in zip(zip(header.entries, values), checksums) {
                 if isVerified, header.metadata[SafetensorsChecksums.key(entry.name)] != checksum.text {
                     throw SafetensorsFile.damaged("tensor '\(entry.name.prefix(200))'")
                 }
@@ -78,14 +78,17 @@ extension SafetensorsFile {
         return (header, dataStart, isVerified)
     }
 
-    private static func tensor(
-        _ entry: SafetensorsHeader.Entry, _ source: some ByteSource, at offset: Int
-    ) throws(RengaError) -> (tensor: Tensor, checksum: CRC32C) {
-        var checksum = CRC32C()
-        let tensor = try Tensor(dimensions: entry.dimensions) { (values) throws(RengaError) in
-            checksum = try PieceReader.read(source, UnsafeMutableRawBufferPointer(values), at: offset)
+    private static func tensors(
+        _ entries: [SafetensorsHeader.Entry], _ source: some ByteSource, from dataStart: Int
+    ) throws(RengaError) -> (tensors: [Tensor], checksums: [CRC32C]) {
+        var checksums: [CRC32C] = []
+        let tensors = try Tensor.together(entries.map(\.dimensions)) { (values) throws(RengaError) in
+            let stretches = zip(entries, values).map { entry, values in
+                PieceReader.Stretch(dst: UnsafeMutableRawBufferPointer(values), offset: dataStart + entry.begin)
+            }
+            checksums = try PieceReader.read(source, stretches)
         }
-        return (tensor, checksum)
+        return (tensors, checksums)
     }
 
     private static func damaged(_ what: String) -> RengaError {

@@ -21,6 +21,16 @@ public struct Tensor: Sendable {
     package init(
         dimensions: [Int], filledBy fill: (UnsafeMutableBufferPointer<Float>) throws(RengaError) -> Void
     ) throws(RengaError) {
+        try self.init(dimensions, TensorStorage(count: Tensor.count(of: dimensions)))
+        try fill(UnsafeMutableBufferPointer(start: storage.base, count: count))
+    }
+
+    private init(_ dimensions: [Int], _ storage: TensorStorage) throws(RengaError) {
+        (self.dimensions, self.storage) = (dimensions, storage)
+        count = try Tensor.count(of: dimensions)
+    }
+
+    private static func count(of dimensions: [Int]) throws(RengaError) -> Int {
         var count = 1
         for extent in dimensions {
             let (next, overflow) = count.multipliedReportingOverflow(by: extent)
@@ -29,10 +39,34 @@ public struct Tensor: Sendable {
             }
             count = next
         }
-        self.dimensions = dimensions
-        self.count = count
-        storage = try TensorStorage(count: count)
-        try fill(UnsafeMutableBufferPointer(start: storage.base, count: count))
+        return count
+    }
+
+    /// Many tensors at once, whose elements `fill` writes, all of them. Small ones share blocks of memory, which cost fewer page faults
+    /// than a block each; a block goes with the last of its tensors.
+    package static func together(
+        _ dimensions: [[Int]], filledBy fill: ([UnsafeMutableBufferPointer<Float>]) throws(RengaError) -> Void
+    ) throws(RengaError) -> [Tensor] {
+        var tensors: [Tensor] = []
+        tensors.reserveCapacity(dimensions.count)
+        var waiting: [(dimensions: [Int], offset: Int)] = []
+        var floats = 0
+        func place() throws(RengaError) {
+            let block = try TensorBlock(count: floats)
+            for (dimensions, offset) in waiting {
+                tensors.append(try Tensor(dimensions, TensorStorage(in: block, at: offset)))
+            }
+            (waiting, floats) = ([], 0)
+        }
+        for dimensions in dimensions {
+            let count = try count(of: dimensions)
+            if !waiting.isEmpty, floats + count > TensorBlock.sharedFloats { try place() }
+            waiting.append((dimensions, floats))
+            floats += (count + 15) / 16 * 16
+        }
+        try place()
+        try fill(tensors.map { UnsafeMutableBufferPointer(start: $0.storage.base, count: $0.count) })
+        return tensors
     }
 
     /// A tensor holding `values`, whose number must be the product of `dimensions`.
@@ -71,8 +105,23 @@ public struct Tensor: Sendable {
     }
 }
 
-/// The block behind a tensor: 64-byte aligned, freed with its last owner. Its contents are anything at first.
-private final class TensorStorage: @unchecked Sendable {
+/// What a tensor's values lie in. Its contents are anything at first.
+private final class TensorStorage: Sendable {
+    private let block: TensorBlock
+    private let offset: Int
+
+    init(count: Int) throws(RengaError) { (block, offset) = (try TensorBlock(count: count), 0) }
+
+    /// A part of a block that others have parts of, too.
+    init(in block: TensorBlock, at offset: Int) { (self.block, self.offset) = (block, offset) }
+
+    var base: UnsafeMutablePointer<Float> { block.base + offset }
+}
+
+/// Memory of tensors: 64-byte aligned, freed with its last owner.
+private final class TensorBlock: @unchecked Sendable {
+    /// Most floats of tensors that share a block: enough for large pages, and little to keep for the sake of one of them.
+    static let sharedFloats = 4 << 20
     let base: UnsafeMutablePointer<Float>
 
     init(count: Int) throws(RengaError) {
