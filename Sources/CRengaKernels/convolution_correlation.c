@@ -135,12 +135,12 @@ int rk_conv_streams(const rk_correlation *correlation, const rk_conv_kernels *ke
 
 /* ---- Packing ---- */
 
-/* The lines of one tap in one panel: packed[c][lanes], outputs from k0 of which `count` exist. */
-static void pack_forward(const rk_conv_shape *shape, const float *weight, int64_t group, int64_t k0, int64_t count, int64_t lanes,
-                         int64_t lines, float *packed) {
-  const float *src = weight + group * (shape->k / shape->groups) + k0;
+/* `lines` lines of one tap in one panel: packed[c][lanes], `count` outputs exist. scale: NULL, or their factors. */
+static void pack_forward(const rk_conv_plan *plan, const float *src, const double *scale, int64_t count, int64_t lanes, int64_t lines,
+                         float *packed) {
+  if (scale) rk_conv_kernels_of(plan->isa)->scaled(src, plan->shape.k, scale, lines, count, packed, lanes);
   for (int64_t c = 0; c < lines; c++, packed += lanes) {
-    memcpy(packed, src + c * shape->k, (size_t)count * sizeof(float));
+    if (!scale) memcpy(packed, src + c * plan->shape.k, (size_t)count * sizeof(float));
     memset(packed + count, 0, (size_t)(lanes - count) * sizeof(float));
   }
 }
@@ -157,22 +157,32 @@ static void pack_backward(const rk_conv_shape *shape, const float *weight, int64
   }
 }
 
+/* Lines of weights that are packed for all panels before the next ones: so many rows of memory the processor reads ahead at once. */
+#define PACK_LINES 16
+
 static void pack_correlation(const rk_conv_pack_args *args, const rk_correlation *correlation, const rk_team *team) {
   const rk_conv_plan *plan = args->plan;
   const rk_conv_shape *shape = &plan->shape;
+  const int forward = plan->pass == RK_CONV_FORWARD;
   int64_t vector = rk_conv_kernels_of(plan->isa)->lanes, wide = vector * RK_CONV_MOST_VECTORS;
   int64_t taps = correlation->taps_h * correlation->taps_w, panels = rk_div_up(correlation->k, wide), begin, end;
-  rk_share(correlation->groups * panels * taps, team, &begin, &end);
+  /* Weights are read in the order in which they lie: by lines forward, by panels backward. */
+  int64_t most = forward ? PACK_LINES : correlation->c, blocks = rk_div_up(correlation->c, most);
+  rk_share(correlation->groups * taps * blocks * panels, team, &begin, &end);
   for (int64_t i = begin; i < end; i++) {
-    int64_t tap = i % taps, panel = i / taps % panels, group = i / taps / panels;
+    int64_t panel = i % panels, line = i / panels % blocks * most, tap = i / panels / blocks % taps, group = i / panels / blocks / taps;
     int64_t first = panel * wide, count = rk_min64(wide, correlation->k - first), lanes = rk_div_up(count, vector) * vector;
     int64_t r = correlation->tap_r + tap / correlation->taps_w * correlation->tap_r_step;
     int64_t s = correlation->tap_s + tap % correlation->taps_w * correlation->tap_s_step;
     const float *weight = args->weight + (r * shape->s + s) * (shape->c / shape->groups) * shape->k;
     float *packed = args->packed + correlation->packed_first + group * panel_floats(correlation, vector) + first * taps * correlation->c +
-                    tap * correlation->c * lanes;
-    if (plan->pass == RK_CONV_FORWARD) pack_forward(shape, weight, group, first, count, lanes, correlation->c, packed);
-    else pack_backward(shape, weight, group, first, count, lanes, correlation->c, packed);
+                    (tap * correlation->c + line) * lanes;
+    if (forward) {
+      int64_t k0 = group * correlation->k + first, lines = rk_min64(most, correlation->c - line);
+      pack_forward(plan, weight + line * shape->k + k0, args->scale ? args->scale + k0 : NULL, count, lanes, lines, packed);
+    } else {
+      pack_backward(shape, weight, group, first, count, lanes, correlation->c, packed);
+    }
   }
 }
 

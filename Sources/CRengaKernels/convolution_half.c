@@ -150,13 +150,17 @@ static void pack_step(const rk_conv_pack_args *args, const half *half, int64_t g
   const int forward = args->plan->pass == RK_CONV_FORWARD;
   const int64_t group_c = shape->c / shape->groups, outputs = rk_min64(RK_HALF_LANES, at->k - k0);
   const int64_t output_step = forward ? 1 : shape->k, r = at->tap_r + i * at->tap_r_step;
+  const double *scale = args->scale ? args->scale + group * at->k + k0 : NULL;
   memset(packed, 0, RK_HALF_PANEL * sizeof *packed);
   for (int64_t q = q0; q < rk_min64(q0 + RK_HALF_STEP, half->run); q++) {
     const int64_t tap = half->inner > 1 ? j : q / at->c, s = at->tap_s + tap * at->tap_s_step;
     const int64_t first = forward ? (q % at->c) * shape->k + group * at->k + k0 : k0 * shape->k + group * at->c + q % at->c;
     const float *weight = args->weight + (r * shape->s + s) * group_c * shape->k + first;
     uint16_t *to = packed + (q - q0) / 2 * 2 * RK_HALF_LANES + (q - q0) % 2;
-    for (int64_t k = 0; k < outputs; k++) to[2 * k] = rk_bf16_rounded(weight[k * output_step]);
+    if (scale)
+      for (int64_t k = 0; k < outputs; k++) to[2 * k] = rk_bf16_rounded((float)((double)weight[k] * scale[k]));
+    else
+      for (int64_t k = 0; k < outputs; k++) to[2 * k] = rk_bf16_rounded(weight[k * output_step]);
   }
 }
 

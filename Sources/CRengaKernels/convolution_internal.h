@@ -92,6 +92,8 @@ typedef struct rk_conv_kernels {
   rk_conv_outer_fn outer[RK_CONV_MOST_VECTORS][RK_CONV_MOST_ROWS];
   int32_t stream_rows;                                   /* most rows of a sum over streamed weights */
   rk_conv_stream_fn stream[2][RK_CONV_MOST_STREAM_ROWS]; /* [whether the weights are bf16][rows - 1] */
+  /* dst[row][i] = src[row][i] scale[i] in double, rounded once, i < count; rows lie src_row and dst_row floats apart */
+  void (*scaled)(const float *src, int64_t src_row, const double *scale, int64_t rows, int64_t count, float *dst, int64_t dst_row);
   void (*stream_fence)(void); /* orders streamed stores before all later ones */
   /* dst[i] += sum over rows of src[row * stride + i], i < count */
   void (*column_sum)(const float *src, int64_t rows, int64_t stride, int64_t count, float *dst);

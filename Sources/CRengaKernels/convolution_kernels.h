@@ -145,6 +145,18 @@ RK_INLINE void outer_body(const rk_conv_outer *outer, const int rows, const int 
   else outer_products(outer, sum, last, rows, vectors, 0);
 }
 
+static void scaled(const float *src, int64_t src_row, const double *scale, int64_t rows, int64_t count, float *dst, int64_t dst_row) {
+  typedef float floats __attribute__((vector_size(4 * RK_LANES), aligned(4), may_alias));
+  typedef double doubles __attribute__((vector_size(8 * RK_LANES), aligned(8), may_alias));
+  const int64_t whole = count / RK_LANES * RK_LANES;
+  for (int64_t row = 0; row < rows; row++, src += src_row, dst += dst_row) {
+    for (int64_t i = 0; i < whole; i += RK_LANES)
+      *(floats *)(dst + i) = __builtin_convertvector(
+          __builtin_convertvector(*(const floats *)(src + i), doubles) * *(const doubles *)(scale + i), floats);
+    for (int64_t i = whole; i < count; i++) dst[i] = (float)((double)src[i] * scale[i]);
+  }
+}
+
 static void column_sum(const float *src, int64_t rows, int64_t stride, int64_t count, float *dst) {
   for (int64_t i = 0; i < count; i += RK_LANES) {
     rk_mask mask = rk_first(rk_min64(RK_LANES, count - i));
@@ -292,6 +304,7 @@ RK_OUTER(15, 1) RK_OUTER(16, 1)
 #endif
         .stream_rows = RK_STREAM_ROWS,
         .stream = RK_STREAM_TABLE,
+        .scaled = scaled,
         .stream_fence = rk_stream_fence,
         .column_sum = column_sum,
         .depthwise_row = depthwise_row,

@@ -70,10 +70,15 @@ void rk_conv_stream_pack(const rk_conv_pack_args *args, const rk_team *team) {
   int64_t begin, end;
   rk_share(panels_of(shape), team, &begin, &end);
   for (int64_t first = 0; first < shape->c; first += LINES)
-    for (int64_t panel = begin; panel < end; panel++)
-      for (int64_t line = first; line < rk_min64(first + LINES, shape->c); line++)
-        pack_line(args->weight + line * shape->k + panel * LANES, rk_min64(LANES, shape->k - panel * LANES), lanes, half,
-                  rk_to(args->packed, type, (panel * shape->c + line) * LANES));
+    for (int64_t panel = begin; panel < end; panel++) {
+      const int64_t k = panel * LANES, outputs = rk_min64(LANES, shape->k - k), lines = rk_min64(LINES, shape->c - first);
+      const float *weight = args->weight + first * shape->k + k;
+      float scaled[LINES * LANES];
+      if (args->scale) rk_conv_kernels_of(args->plan->isa)->scaled(weight, shape->k, args->scale + k, lines, outputs, scaled, LANES);
+      for (int64_t line = 0; line < lines; line++)
+        pack_line(args->scale ? scaled + line * LANES : weight + line * shape->k, outputs, lanes, half,
+                  rk_to(args->packed, type, (panel * shape->c + first + line) * LANES));
+    }
 }
 
 /* ---- Forward ---- */

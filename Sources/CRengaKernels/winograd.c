@@ -120,6 +120,14 @@ static void gather_filters(const rk_conv_shape *shape, const float *weight, int6
     }
 }
 
+/* dst[channel][tap][lane] from weight[tap][c0 + channel][k0 + lane], each output's scaled. */
+static void scale_filters(const rk_conv_pack_args *args, int64_t k0, int64_t count, int64_t c0, int64_t channels, float *dst) {
+  const int64_t wide = RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS, c = args->plan->shape.c, k = args->plan->shape.k;
+  const rk_conv_kernels *kernels = rk_conv_kernels_of(args->plan->isa);
+  for (int64_t tap = 0; tap < 9; tap++)
+    kernels->scaled(args->weight + (tap * c + c0) * k + k0, k, args->scale + k0, channels, count, dst + tap * wide, 9 * wide);
+}
+
 void rk_winograd_pack(const rk_conv_pack_args *args, const rk_team *team) {
   const rk_conv_plan *plan = args->plan;
   const rk_conv_shape *shape = &plan->shape;
@@ -130,16 +138,19 @@ void rk_winograd_pack(const rk_conv_pack_args *args, const rk_team *team) {
   int64_t panels = rk_div_up(at->k, wide), groups = rk_div_up(at->c, GATHER), m4 = winograd.m == 4;
   const rk_winograd_transforms *transforms = rk_winograd_transforms_of(plan->isa);
   float filters[GATHER * 9 * RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS];
+  const int forward = plan->pass == RK_CONV_FORWARD, as_is = forward && !args->scale;
   rk_share(panels * groups, team, &begin, &end);
   for (int64_t i = begin; i < end; i++) {
-    int64_t k = i / groups * wide, count = rk_min64(wide, at->k - k), lanes = rk_div_up(count, vector) * vector;
-    int64_t c0 = i % groups * GATHER, channels = rk_min64(GATHER, at->c - c0);
+    /* Weights are read in the order in which they lie. */
+    int64_t panel = forward ? i % panels : i / groups, c0 = (forward ? i / panels : i % groups) * GATHER;
+    int64_t k = panel * wide, count = rk_min64(wide, at->k - k), lanes = rk_div_up(count, vector) * vector;
+    int64_t channels = rk_min64(GATHER, at->c - c0);
     float *packed = args->packed + k * at->c + c0 * lanes;
-    if (plan->pass == RK_CONV_BACKWARD_DATA) gather_filters(shape, args->weight, c0, channels, k, count, filters);
+    if (!forward) gather_filters(shape, args->weight, c0, channels, k, count, filters);
+    if (args->scale) scale_filters(args, k, count, c0, channels, filters);
     for (int64_t c = 0; c < channels; c++) {
-      int forward = plan->pass == RK_CONV_FORWARD;
-      const float *weight = forward ? args->weight + (c0 + c) * shape->k + k : filters + c * 9 * RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS;
-      int64_t tap_step = forward ? shape->c * shape->k : RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS;
+      const float *weight = as_is ? args->weight + (c0 + c) * shape->k + k : filters + c * 9 * RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS;
+      int64_t tap_step = as_is ? shape->c * shape->k : RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS;
       transforms->weight[m4](weight, tap_step, count, lanes, packed + c * lanes, plane);
     }
   }

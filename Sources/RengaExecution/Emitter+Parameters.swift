@@ -27,10 +27,14 @@ extension Emitter {
     func constantPointer(
         _ key: String, floats: Int, _ fill: (UnsafeMutablePointer<Float>) throws(RengaError) -> Void
     ) throws(RengaError) -> UnsafeMutablePointer<Float> {
+        try constants(key).constant(key, floats: floats, fill)
+    }
+
+    private func constants(_ key: String) throws(RengaError) -> ConstantStore {
         guard let store = weights as? ConstantStore else {
             throw RengaError(.internalFault, "'\(key)' is no constant while parameters change")
         }
-        return try store.constant(key, floats: floats, fill)
+        return store
     }
 
     /// The plan of one convolution pass over maps of `type`. Plans of the same weights for other batches take the same algorithm, so that
@@ -85,16 +89,14 @@ extension Emitter {
         if settings.purpose == .inference {
             // Packing depends on the shape without n, the algorithm and the instruction set, which all plans of a store share.
             let key = "\(name):packed:\(plan.algorithm.rawValue)"
-            let packed = try constantPointer(key, floats: floats) { dst throws(RengaError) in
-                try self.pack(name, plan, dst)
-            }
-            return external(key, packed, floats: floats)
+            return external(key, try constants(key).packed(key, name, plan, floats: floats), floats: floats)
         }
         let key = "\(name):packed:\(plan.pass.rawValue)"
         if let known = names.named[key] { return known }
         let weight = try parameter(node, "weight")
         let packed = try buffer(key, floats: floats)
-        let args = rk_conv_pack_args(plan: try keep(plan), weight: self.floats(weight), packed: self.floats(packed))
+        let args = rk_conv_pack_args(
+            plan: try keep(plan), weight: self.floats(weight), packed: self.floats(packed), scale: nil)
         try add(rk_conv_pack, args, plan.pass == RK_CONV_FORWARD ? "pack" : "pack transposed")
         return packed
     }
@@ -121,16 +123,6 @@ extension Emitter {
             try add(rk_sum_parts, args, "add \(name)")
         }
         return floats(parts)
-    }
-
-    private func pack(_ name: String, _ plan: rk_conv_plan, _ packed: UnsafeMutablePointer<Float>) throws(RengaError) {
-        let program = Program()
-        let kept = try program.keep(plan)
-        try weights.withValues(name) { values throws(RengaError) in
-            try program.add(
-                "pack", rk_conv_pack, rk_conv_pack_args(plan: kept, weight: values.baseAddress, packed: packed))
-            program.run(threads: settings.threads)
-        }
     }
 }
 

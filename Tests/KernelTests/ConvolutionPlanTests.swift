@@ -117,6 +117,46 @@ final class ConvolutionPlanTests: XCTestCase {
         XCTAssertEqual(choice(RK_CONV_BACKWARD_WEIGHT, n: 4, size: 14, c: 512, k: 512), RK_CONV_DIRECT)
     }
 
+    func testScaledWeightsArePackedAsIfScaledBefore() throws {
+        for (c, k, size, r, groups) in [(19, 37, 9, 3, 1), (32, 64, 9, 3, 1), (24, 40, 9, 3, 2), (37, 70, 1, 1, 1)] {
+            let shape = try XCTUnwrap(rk_conv_shape(h: size, w: size, c: c, k: k, r: r, s: r, groups: groups))
+            var random = TestRandom(c)
+            let (weight, scale) = (random.floats(shape.weightCount), random.floats(k).map { Double($0) * 1.000_000_1 })
+            let scaled = weight.enumerated().map { Float(Double($1) * scale[$0 % k]) }
+            for isa in halfSets {
+                for algorithm in fastAlgorithms {
+                    let type = algorithm == RK_CONV_BF16 ? RK_BF16 : RK_F32
+                    guard let plan = shape.plan(RK_CONV_FORWARD, algorithm, isa, type: type), plan.packed_floats > 0
+                    else { continue }
+                    let expected = packed(plan, scaled, nil, threads: 1)
+                    XCTAssertFalse(expected.contains { $0.isNaN } && type == RK_F32 && algorithm != RK_CONV_STREAM_BF16)
+                    let unscaled = packed(plan, weight, nil, threads: 1)
+                    XCTAssertTrue(zip(expected, unscaled).contains { $0.bitPattern != $1.bitPattern })
+                    for threads in teamSizes {
+                        assertSameBits(
+                            packed(plan, weight, scale, threads: threads), expected,
+                            "\(shape.label), algorithm \(algorithm.rawValue), \(threads) threads")
+                    }
+                }
+            }
+        }
+    }
+
+    private func packed(_ plan: rk_conv_plan, _ weight: [Float], _ scale: [Double]?, threads: Int32) -> [Float] {
+        let (weight, dst) = (Floats(weight), Floats(count: plan.packed_floats, repeating: .nan))
+        let factors = scale ?? []
+        withUnsafePointer(to: plan) { plan in
+            factors.withUnsafeBufferPointer { factors in
+                let scale = scale == nil ? nil : factors.baseAddress
+                runStep(
+                    rk_conv_pack,
+                    rk_conv_pack_args(plan: plan, weight: weight.readable, packed: dst.pointer, scale: scale),
+                    threads: threads)
+            }
+        }
+        return dst.values
+    }
+
     func testNames() {
         let algorithms = [
             RK_CONV_AUTO, RK_CONV_REFERENCE, RK_CONV_DIRECT, RK_CONV_DEPTHWISE, RK_CONV_WINOGRAD_F2,

@@ -121,7 +121,8 @@ struct ConvolutionCase {
         let packed = Floats(count: plan.pointee.packed_floats, repeating: .nan)
         if plan.pointee.packed_floats > 0 {
             runStep(
-                rk_conv_pack, rk_conv_pack_args(plan: plan, weight: weights.readable, packed: packed.pointer),
+                rk_conv_pack,
+                rk_conv_pack_args(plan: plan, weight: weights.readable, packed: packed.pointer, scale: nil),
                 threads: team)
         }
         let ready = plan.pointee.packed_floats > 0 ? packed : weights

@@ -70,6 +70,8 @@ typedef struct rk_conv_pack_args {
   const rk_conv_plan *plan;
   const float *weight;
   float *packed;
+  const double *scale; /* forward plans only: NULL, or [K]: weights are packed as if each had been multiplied by its output's factor, in
+                        * double and rounded once (a batch norm folded into the weights before it) */
 } rk_conv_pack_args;
 void rk_conv_pack(const void *args, const rk_team *team);
 

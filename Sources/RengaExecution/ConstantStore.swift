@@ -1,0 +1,146 @@
+// ConstantStore.swift: the constants of an inference plan: parameters as they are, and what is computed from them once.
+// Not here: where they lie (ConstantMemory), who needs them (the operators).
+import CRengaKernels
+import RengaNetwork
+
+/// The parameters of an inference plan: copied or packed once, shared by the plans of all batch sizes.
+final class ConstantStore: WeightSource {
+    private struct Entry {
+        let floats: UnsafeMutablePointer<Float>
+        let count: Int
+    }
+
+    private var network: Network?
+    private var entries: [String: Entry] = [:]
+    private let memory: ConstantMemory
+    private let standIn: Buffer?
+    /// By the name of a weight: what its output channels have yet to be multiplied by.
+    private var scales: [String: [Double]] = [:]
+    /// Weights to be packed when all are known: one region for all of them.
+    private var packing: Program? = Program()
+    /// Factors that the packing reads.
+    private var factors: [Buffer] = []
+    private let threads: Int
+    var algorithms: [String: rk_conv_algorithm] = [:]
+
+    /// threads: of the packing.
+    init(_ network: Network, scales: [String: [Double]] = [:], threads: Int) {
+        (self.network, self.scales, self.threads) = (network, scales, threads)
+        let floats = network.parameters.values.map(\.tensor.count).saturatingSum
+        memory = ConstantMemory(expectedBytes: floats.saturatingTimes(MemoryLayout<Float>.stride))
+        standIn = nil
+    }
+
+    /// A store that only adds up: a measuring pass finds an address in it that nobody reads or writes.
+    init(planning network: Network) throws(RengaError) {
+        (self.network, threads) = (network, 1)
+        memory = ConstantMemory(expectedBytes: 0)
+        standIn = try Buffer(bytes: 0, for: "a plan")
+    }
+
+    /// Bytes of all constants.
+    var bytes: Int { entries.values.map { $0.count.saturatingTimes(MemoryLayout<Float>.stride) }.saturatingSum }
+
+    /// Packs, and lets go of the network: everything that plans of these weights need is here.
+    func seal() {
+        packing?.run(threads: bytes >= 1 << 20 ? threads : 1)
+        (network, scales, packing, factors) = (nil, [:], nil, [])
+    }
+
+    func parameter(_ name: String) throws(RengaError) -> (pointer: UnsafeMutablePointer<Float>, floats: Int) {
+        if let known = entries[name] { return (known.floats, known.count) }
+        let count = try tensor(name).dimensions.saturatingProduct
+        let entry = try add(name, floats: count)
+        if standIn == nil {
+            try withValues(name) { values in
+                if let base = values.baseAddress { entry.floats.update(from: base, count: values.count) }
+            }
+        }
+        return (entry.floats, entry.count)
+    }
+
+    func withValues(
+        _ name: String, _ body: (UnsafeBufferPointer<Float>) throws(RengaError) -> Void
+    ) throws(RengaError) {
+        let tensor = try tensor(name)
+        guard let scale = scales[name] else { return try tensor.withUnsafeValues(body) }
+        let scaled = try Buffer(floats: tensor.count, zeroed: false, for: "the scaled weights of '\(name)'")
+        try tensor.withUnsafeValues { values throws(RengaError) in
+            try scale.withUnsafeBufferPointer { scale throws(RengaError) in
+                let program = Program()
+                try program.add(
+                    "scale", rk_scale_columns,
+                    rk_scale_columns_args(
+                        rows: Int64(tensor.count / max(scale.count, 1)), k: Int64(scale.count),
+                        src: values.baseAddress, scale: scale.baseAddress, dst: scaled.floats))
+                program.run(threads: tensor.count >= 1 << 18 ? threads : 1)
+            }
+        }
+        try body(UnsafeBufferPointer(start: scaled.floats, count: tensor.count))
+    }
+
+    func gradient(_ name: String) -> UnsafeMutablePointer<Float>? { nil }
+
+    /// What is computed from parameters once and for all, by a key that says all that it depends on. Zeros where `fill` writes nothing.
+    func constant(
+        _ key: String, floats: Int, _ fill: (UnsafeMutablePointer<Float>) throws(RengaError) -> Void
+    ) throws(RengaError) -> UnsafeMutablePointer<Float> {
+        if let known = entries[key] { return known.floats }
+        let entry = try add(key, floats: floats)
+        guard standIn == nil else { return entry.floats }
+        entry.floats.update(repeating: 0, count: floats)
+        do throws(RengaError) {
+            try fill(entry.floats)
+        } catch {
+            entries[key] = nil
+            throw error
+        }
+        return entry.floats
+    }
+
+    /// The weight `name` as `plan` wants it, by a key that says all that it depends on. It is there when the store is sealed.
+    func packed(
+        _ key: String, _ name: String, _ plan: rk_conv_plan, floats: Int
+    ) throws(RengaError) -> UnsafeMutablePointer<Float> {
+        if let known = entries[key] { return known.floats }
+        let tensor = try tensor(name)
+        let entry = try add(key, floats: floats)
+        guard standIn == nil, let packing else { return entry.floats }
+        // The network stays until the store is sealed, and with it the values where they are.
+        let weight = tensor.withUnsafeValues(\.baseAddress)
+        let kept = try packing.keep(plan)
+        let args = rk_conv_pack_args(plan: kept, weight: weight, packed: entry.floats, scale: try factors(of: name))
+        try packing.add("pack", rk_conv_pack, args)
+        return entry.floats
+    }
+
+    private func factors(of name: String) throws(RengaError) -> UnsafePointer<Double>? {
+        guard let scale = scales[name] else { return nil }
+        let bytes = scale.count.saturatingTimes(MemoryLayout<Double>.stride)
+        let buffer = try Buffer(bytes: bytes, zeroed: false, for: "the scale of '\(name)'")
+        factors.append(buffer)
+        let copy = buffer.base.bindMemory(to: Double.self, capacity: scale.count)
+        scale.withUnsafeBufferPointer { scale in
+            if let base = scale.baseAddress { copy.update(from: base, count: scale.count) }
+        }
+        return UnsafePointer(copy)
+    }
+
+    private func tensor(_ name: String) throws(RengaError) -> Tensor {
+        guard let parameter = network?.parameters[name] else {
+            throw RengaError(.internalFault, "parameter '\(name)' was not kept")
+        }
+        return parameter.tensor
+    }
+
+    private func add(_ key: String, floats: Int) throws(RengaError) -> Entry {
+        let entry: Entry
+        if let standIn {
+            entry = Entry(floats: standIn.floats, count: floats)
+        } else {
+            entry = Entry(floats: try memory.take(floats: floats, for: "'\(key)'"), count: floats)
+        }
+        entries[key] = entry
+        return entry
+    }
+}
