@@ -11,9 +11,6 @@ package enum BandChoice: Equatable, Sendable {
     case byRule
     /// Wherever steps treat images apart, in chunks of so many images.
     case always(images: Int)
-
-    /// What plans take unless they are told otherwise.
-    package static let usual = BandChoice.never
 }
 
 /// How a buffer lies beside the batch.

@@ -28,7 +28,9 @@ extension Emitter {
 
     /// Gives gradients that the step before made in another type to their values.
     func settleGradients() throws(RengaError) {
-        for (value, gradient) in names.unsettled.sorted(by: { $0.key < $1.key }) { try passGradient(gradient, to: value) }
+        for (value, gradient) in names.unsettled.sorted(by: { $0.key < $1.key }) {
+            try passGradient(gradient, to: value)
+        }
         names.unsettled = [:]
     }
 

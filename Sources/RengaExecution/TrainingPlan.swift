@@ -38,7 +38,7 @@ package final class TrainingPlan {
         /// Whether work behind closed gates is left out.
         package var skipClosed = true
         /// Whether chunks of images go through several layers at a time.
-        package var bands = BandChoice.usual
+        package var bands = BandChoice.byRule
 
         /// Options with the rest at their defaults.
         package init(n: Int, threads: Int, isa: rk_isa = rk_isa_best(), labelSmoothing: Float = 0) {
