@@ -19,10 +19,10 @@ package struct CompiledPlan {
         shared: PlanBuffers? = nil, emit: (Emitter) throws(RengaError) -> Void
     ) throws(RengaError) {
         let measuring = Emitter(graph, settings, weights, needsGradient: needsGradient)
-        try emit(measuring)
+        try measuring.emitAll(emit)
         let layout = try ArenaLayout(ArenaPlan(measuring), shared: shared)
         let binding = Emitter(graph, settings, weights, needsGradient: needsGradient, layout: layout)
-        try emit(binding)
+        try binding.emitAll(emit)
         guard binding.stepCount == measuring.stepCount, binding.names.count == measuring.names.count else {
             throw RengaError(.internalFault, "a plan's two passes differ")
         }
@@ -34,9 +34,10 @@ package struct CompiledPlan {
             ? CompiledPlan.usefulThreads(program.infos, settings.threads) : settings.threads
     }
 
-    /// No more threads than processors, whose barriers would only wait; one thread where sharing saves less than a sixth. In seconds, for a fast core of today, so that in doubt the host's other cores
-    /// stay free: 100 billion multiply-accumulates (Winograd's count as the direct ones) or 20 GB moved per second; 1.5 us for the
-    /// barrier behind each step and 10 us for waking the team.
+    /// No more threads than processors, since the rest would only wait at barriers; one thread where sharing saves less than a sixth.
+    /// In seconds, for a fast core of today, so that in doubt the host's other cores stay free: 100 billion multiply-accumulates
+    /// (Winograd's count as the direct ones) or 20 GB moved per second; 1.5 us for the barrier behind each step and 10 us for waking
+    /// the team.
     package static func usefulThreads(
         _ infos: [StepInfo], _ wanted: Int, processors: Int = Int(rk_processors())
     ) -> Int {

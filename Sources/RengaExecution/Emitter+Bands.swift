@@ -18,6 +18,14 @@ package enum Locality: Sendable {
 }
 
 extension Emitter {
+    /// Runs a whole emission, what waits at its end included. What waits and recipes hold on to the emitter: they are let go, also of an
+    /// emission that fails.
+    func emitAll(_ emission: (Emitter) throws(RengaError) -> Void) throws(RengaError) {
+        defer { (pending, recipes) = ([], [:]) }
+        try emission(self)
+        try flush()
+    }
+
     /// Emits one pass of a fused step, now or in a band to come.
     func emit(_ step: FusedStep, group: Int, _ passage: Passage = .forward) throws(RengaError) {
         let op = try graph.nodes[step.node].executable()

@@ -31,7 +31,7 @@ struct InferencePlan {
         let measuring = Emitter(graph, settings, weights)
         var imports: [UnsafeMutablePointer<rk_image_import_args>] = []
         var exports: [UnsafeMutablePointer<rk_image_export_args>] = []
-        try emit(steps, measuring, &imports, &exports)
+        try measuring.emitAll { emitter throws(RengaError) in try emit(steps, emitter, &imports, &exports) }
         return try ArenaPlan(measuring).memory
     }
 

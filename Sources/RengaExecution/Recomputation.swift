@@ -90,7 +90,7 @@ extension TrainingEmission {
         _ graph: Graph, _ settings: EmitterSettings, _ weights: any WeightSource
     ) throws(RengaError) -> Emitter {
         let measuring = Emitter(graph, settings, weights, needsGradient: needsGradient)
-        try emit(measuring)
+        try measuring.emitAll(emit)
         return measuring
     }
 

@@ -31,7 +31,6 @@ struct TrainingEmission {
             }
             try backward(group, step, emit)
         }
-        try emit.flush()
     }
 
     private func forward(
