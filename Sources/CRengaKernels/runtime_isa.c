@@ -33,7 +33,7 @@ static int amx_permitted(void) {
   }
   return answer == 2;
 }
-#else
+#elif defined(__x86_64__)
 static int amx_permitted(void) { return 0; }
 #endif
 
