@@ -1,6 +1,6 @@
-/* batch_norm_parts.c: batch normalisation in training as parts that go apart: what is summed over a part of the batch, what follows from all
- * sums, and what is then done to each part. So a band takes a few images from one layer's sums through the next layer while they are in
- * cache. Not here: the inner loops (loops_body.h); the same in one step (batch_norm.c).
+/* batch_norm_parts.c: the arithmetic of batch normalisation in training, as parts that go apart: what is summed over a part of the batch,
+ * what follows from all sums, and what is then done to each part. So a band takes a few images from one layer's sums through the next
+ * layer while they are in cache. Not here: the inner loops (loops_maps.h); the parts behind one another as one step (batch_norm.c).
  *
  * A part's rows are cut into pieces by their number alone, each summed in float; all pieces' sums are merged in double, in order. */
 #include "loops.h"
@@ -16,10 +16,6 @@ static float *collector(int64_t c, float *place, float *room) { return rk_period
 
 static void collect(const rk_loops *loops, int64_t c, const float *wide, float *place) {
   if (wide != place) loops->fold(rk_period(c), c, wide, place);
-}
-
-static int64_t piece_rows(rk_chunks pieces, int64_t rows, int64_t piece) {
-  return piece + 1 < pieces.count ? pieces.rows : rows - piece * pieces.rows;
 }
 
 /* ---- Forward ---- */
@@ -50,7 +46,7 @@ void rk_batch_norm_moments(const void *args, const rk_team *team) {
   int64_t first, last;
   rk_share(pieces.count, team, &first, &last);
   for (int64_t i = first; i < last; i++)
-    piece_moments(rk_loops_of(a->isa, a->type), piece_rows(pieces, a->rows, i), a->c, rk_at(a->src, a->type, i * pieces.rows * a->c),
+    piece_moments(rk_loops_of(a->isa, a->type), rk_chunk_rows(pieces, a->rows, i), a->c, rk_at(a->src, a->type, i * pieces.rows * a->c),
                   a->moments + i * MOMENTS * a->c);
 }
 
@@ -74,7 +70,7 @@ static channel_moments merge_moments(const rk_batch_norm_finish_args *a, int64_t
     const rk_chunks pieces = rk_chunks_of(rows, a->c);
     const float *values = part;
     for (int64_t i = 0; i < pieces.count; i++, values += MOMENTS * a->c)
-      add_piece(&all, (double)piece_rows(pieces, rows, i), (double)values[0], (double)values[a->c], (double)values[2 * a->c]);
+      add_piece(&all, (double)rk_chunk_rows(pieces, rows, i), (double)values[0], (double)values[a->c], (double)values[2 * a->c]);
   }
   if (all.deviation < 0) all.deviation = 0;
   return all;
@@ -129,14 +125,14 @@ void rk_batch_norm_gradients(const void *args, const rk_team *team) {
   int64_t first, last;
   rk_share(pieces.count, team, &first, &last);
   for (int64_t i = first; i < last; i++)
-    piece_gradients(rk_loops_of(a->isa, a->type), a, loop, i * pieces.rows, piece_rows(pieces, a->rows, i),
+    piece_gradients(rk_loops_of(a->isa, a->type), a, loop, i * pieces.rows, rk_chunk_rows(pieces, a->rows, i),
                     a->gradients + i * GRADIENTS * a->c);
 }
 
 static void finish_gradients(const rk_batch_norm_gradients_finish_args *a, int64_t channel) {
   double sum = 0, product = 0;
-  const float *part = a->gradients + channel;
-  for (int64_t row = 0; row < a->rows; row += a->part_rows, part += a->part_step) {
+  const float *part = a->gradients == NULL ? NULL : a->gradients + channel;
+  for (int64_t row = 0; part != NULL && row < a->rows; row += a->part_rows, part += a->part_step) {
     int64_t pieces = rk_chunks_of(a->rows - row < a->part_rows ? a->rows - row : a->part_rows, a->c).count;
     for (int64_t i = 0; i < pieces; i++) {
       sum += (double)part[i * GRADIENTS * a->c];
@@ -163,36 +159,25 @@ void rk_batch_norm_gradients_apply(const void *args, const rk_team *team) {
   const rk_chunks pieces = rk_chunks_of(a->rows, a->c);
   int64_t first, last;
   rk_share(pieces.count, team, &first, &last);
-  const int64_t begin = first * pieces.rows, end = last * pieces.rows < a->rows ? last * pieces.rows : a->rows, at = begin * a->c;
-  if (begin >= end) return;
   float center[RK_MAX_PERIOD], scale[RK_MAX_PERIOD], slope[RK_MAX_PERIOD], shift[RK_MAX_PERIOD];
   float mask_scale[RK_MAX_PERIOD], mask_shift[RK_MAX_PERIOD];
-  rk_gradient_affine_loop loop = {.count = (end - begin) * a->c, .period = rk_period(a->c)};
+  rk_gradient_affine_loop loop = {.period = rk_period(a->c)};
   loop.center = rk_periodic(a->c, a->mean, center);
   loop.scale = rk_periodic(a->c, a->scale, scale);
-  loop.slope = rk_periodic(a->c, a->slope, slope);
+  loop.slope = a->slope == NULL ? NULL : rk_periodic(a->c, a->slope, slope);
   loop.shift = rk_periodic(a->c, a->shift, shift);
   loop.mask_scale = a->mask_scale == NULL ? NULL : rk_periodic(a->c, a->mask_scale, mask_scale);
   loop.mask_shift = a->mask_scale == NULL ? NULL : rk_periodic(a->c, a->mask_shift, mask_shift);
-  loop.src = rk_at(a->src, a->type, at);
-  loop.dst = a->dst == NULL ? NULL : rk_at(a->dst, a->type, at);
-  loop.ddst = rk_at(a->ddst, a->type, at);
-  loop.dsrc = a->dsrc == NULL ? NULL : rk_to(a->dsrc, a->type, at);
-  loop.dadd = a->dadd == NULL ? NULL : rk_to(a->dadd, a->type, at);
   loop.accumulate_dsrc = a->accumulate_dsrc, loop.accumulate_dadd = a->accumulate_dadd;
-  rk_loops_of(a->isa, a->type)->gradient_affine(&loop);
-}
-
-/* ---- Sums over parts ---- */
-
-void rk_sum_parts(const void *args, const rk_team *team) {
-  const rk_sum_parts_args *a = args;
-  int64_t begin, end;
-  rk_share_floats(a->count, team, &begin, &end);
-  for (int64_t first = begin; first < end; first += 1024) {
-    int64_t count = end - first < 1024 ? end - first : 1024;
-    rk_loops_of(a->isa, RK_F32)->scaled(count, 1, a->parts + first, 0, a->dst + first);
-    for (int64_t part = 1; part < a->count_parts; part++)
-      rk_loops_of(a->isa, RK_F32)->scaled(count, 1, a->parts + part * a->part_step + first, 1, a->dst + first);
+  /* The piece read last is the one that the cache still holds: backwards. */
+  for (int64_t i = last; i-- > first;) {
+    const int64_t at = i * pieces.rows * a->c;
+    loop.count = rk_chunk_rows(pieces, a->rows, i) * a->c;
+    loop.src = rk_at(a->src, a->type, at);
+    loop.dst = a->dst == NULL ? NULL : rk_at(a->dst, a->type, at);
+    loop.ddst = rk_at(a->ddst, a->type, at);
+    loop.dsrc = a->dsrc == NULL ? NULL : rk_to(a->dsrc, a->type, at);
+    loop.dadd = a->dadd == NULL ? NULL : rk_to(a->dadd, a->type, at);
+    rk_loops_of(a->isa, a->type)->gradient_affine(&loop);
   }
 }

@@ -134,3 +134,17 @@ void rk_dropout(const void *args, const rk_team *team) {
     loops->dropout(&loop);
   }
 }
+
+/* ---- Sums over parts ---- */
+
+void rk_sum_parts(const void *args, const rk_team *team) {
+  const rk_sum_parts_args *a = args;
+  int64_t begin, end;
+  rk_share_floats(a->count, team, &begin, &end);
+  for (int64_t first = begin; first < end; first += 1024) {
+    int64_t count = end - first < 1024 ? end - first : 1024;
+    rk_loops_of(a->isa, RK_F32)->scaled(count, 1, a->parts + first, 0, a->dst + first);
+    for (int64_t part = 1; part < a->count_parts; part++)
+      rk_loops_of(a->isa, RK_F32)->scaled(count, 1, a->parts + part * a->part_step + first, 1, a->dst + first);
+  }
+}

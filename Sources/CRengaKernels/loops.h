@@ -169,5 +169,9 @@ typedef struct rk_chunks {
   int64_t rows, count; /* rows of a chunk (the last may have fewer); number of chunks */
 } rk_chunks;
 rk_chunks rk_chunks_of(int64_t rows, int64_t c);
+/* Rows of chunk `chunk`: the last one takes what is left. */
+static inline int64_t rk_chunk_rows(rk_chunks chunks, int64_t rows, int64_t chunk) {
+  return chunk + 1 < chunks.count ? chunks.rows : rows - chunk * chunks.rows;
+}
 
 #endif

@@ -79,7 +79,7 @@ void rk_batch_norm_backward(const void *args, const rk_team *team);
 
 /* The same in parts, for bands: a batch's rows are `rows`, of which each part but the last has part_rows, one behind the other; sums of a
  * part lie part_step floats behind those of the part before. No ReLU, sum or running statistics of their own but those named.
- * No reference twin: the passes above are theirs. */
+ * No reference twin: the passes above, which are made of them, have one. */
 
 /* Moments of one part. */
 typedef struct rk_batch_norm_moments_args {
@@ -117,13 +117,14 @@ void rk_batch_norm_gradients(const void *args, const rk_team *team);
 /* dgamma, dbeta, and dsrc = scale d + slope (src - mean) + shift, from all parts' sums. */
 typedef struct rk_batch_norm_gradients_finish_args {
   int64_t rows, part_rows, part_step, c;
-  const float *gradients, *gamma, *rstd;
+  const float *gradients; /* NULL = only scale is wanted */
+  const float *gamma, *rstd;
   float *dgamma, *dbeta;         /* [C], overwritten; NULL = not wanted */
   float *scale, *slope, *shift; /* [C], written */
 } rk_batch_norm_gradients_finish_args;
 void rk_batch_norm_gradients_finish(const void *args, const rk_team *team);
 
-/* dsrc and dadd of one part, as rk_batch_norm_backward; the mask as above. */
+/* dsrc and dadd of one part, as rk_batch_norm_backward; the mask as above. slope NULL: frozen statistics, dsrc = scale d. */
 typedef struct rk_batch_norm_gradients_apply_args {
   rk_isa isa;
   rk_type type;
