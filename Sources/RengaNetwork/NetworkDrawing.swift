@@ -173,10 +173,21 @@ extension NetworkDrawing {
         case MaxPool.name: return "max \(kernel)\(stride)"
         case AveragePool.name: return "average \(kernel)\(stride)"
         case GlobalAveragePool.name: return "average of all pixels"
+        case StochasticGate.name: return gate(layer)
         default:
             let options = attributes.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
             return ([layer.op.split(separator: "_").joined(separator: " ")] + options).joined(separator: "\\n")
         }
+    }
+
+    /// "gates, open 83 %, 70 %, channels 0-15, 16-18".
+    private func gate(_ layer: NetworkSummary.Layer) -> String {
+        guard let gate = try? StochasticGate(attributes: layer.attributes) else { return "gate" }
+        // Survival probabilities lie within `StochasticGate.survivals`.
+        let survivals = gate.survivals.map { "\(Int(($0 * 100).rounded())) %" }.joined(separator: ", ")
+        guard gate.split > 0 else { return "gate\\nopen \(survivals)" }
+        let channels = gate.channels(layer.outputShape.c).map { "\($0.lowerBound)-\($0.upperBound - 1)" }
+        return "gates\\nopen \(survivals)\\nchannels \(channels.joined(separator: ", "))"
     }
 
     private static func size(_ shape: Shape) -> String { "\(shape.h)x\(shape.w)x\(shape.c)" }

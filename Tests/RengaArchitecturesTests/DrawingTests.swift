@@ -39,6 +39,14 @@ final class DrawingTests: XCTestCase {
         XCTAssertTrue(dot.contains("\"stage1.block1.add\" -> \"stage2.block1.shortcut.subsample\""))
     }
 
+    func testGatesSayHowOftenTheyAreOpen() throws {
+        let joint = try dot("dmrnet", "depth=8,stochastic_depth=joint")
+        XCTAssertEqual(joint.components(of: "gate\\nopen 83 %"), 2)
+        XCTAssertEqual(joint.components(of: "gate\\nopen 50 %"), 2)
+        let separate = try dot("pyramidnet", "depth=8,alpha=9,stochastic_depth=separate")
+        XCTAssertEqual(separate.components(of: "gates\\nopen 83 %, 83 %\\nchannels 0-15, 16-18"), 1)
+    }
+
     /// Every layer is in exactly one box, and every arrow ends at a box.
     func testNothingIsLost() throws {
         for (family, options) in [
