@@ -19,7 +19,8 @@ let engineFlags: [SwiftSetting] = [
 
 /// The Swift runtime goes into `librenga.so` in release builds only: test bundles need the dynamic one. Functions with the same
 /// instructions are kept once (--icf), which takes 2 % off the library. LLD, which comes with the toolchain: gold lists hidden Swift
-/// metadata among the dynamic symbols. --wrap leaves out the names of Unicode's characters (RengaC/UnicodeNames.swift), 7 % more.
+/// metadata among the dynamic symbols. --wrap leaves out the names of Unicode's characters (RengaC/UnicodeNames.swift), 7 % more, and
+/// RengaC/sections.ld tables that nothing reads, 12 %.
 let libraryFlags: [LinkerSetting] = [
     .unsafeFlags(
         [
@@ -27,6 +28,7 @@ let libraryFlags: [LinkerSetting] = [
             "-Xlinker", "--wrap=_swift_stdlib_getScalarName",
             "-Xlinker", "-soname", "-Xlinker", "librenga.so.0",
             "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/RengaC/renga.map",
+            "-Xlinker", "--no-eh-frame-hdr", "-Xlinker", "-T\(Context.packageDirectory)/Sources/RengaC/sections.ld",
         ], .when(configuration: .release))
 ]
 
@@ -67,7 +69,8 @@ let package = Package(
                 "RengaTraining", "CRengaKernels",
             ], swiftSettings: engineFlags),
         .target(
-            name: "RengaC", dependencies: ["Renga", "CRengaAPI", "CRengaKernels"], exclude: ["renga.map"],
+            name: "RengaC", dependencies: ["Renga", "CRengaAPI", "CRengaKernels"],
+            exclude: ["renga.map", "sections.ld"],
             swiftSettings: engineFlags,
             linkerSettings: libraryFlags),
 
