@@ -17,13 +17,14 @@ public enum AttributeKind: Sendable, Equatable {
     case numbers(ClosedRange<Int>)
 }
 
-/// One attribute: its name, kind, default (nil = required) and a sentence that says what it does.
+/// One attribute: its name, kind, default and a sentence that says what it does.
 public struct AttributeSpec: Sendable, Equatable {
     /// The name, lower case with underscores.
     public let name: String
     /// Kind and bounds.
     public let kind: AttributeKind
-    /// The default in text form, or the name of another attribute whose value it takes, or nil where a value must be given.
+    /// The default in text form, or the name of another attribute whose value it takes, or nil where a value must be given or follows
+    /// from another's.
     public let defaultText: String?
     /// What it does, in one sentence.
     public let documentation: String

@@ -5,10 +5,11 @@
 public enum OperatorTable {
     /// All operators, in the order in which they are listed to people.
     public static let all: [any Operator.Type] = [
-        Convolution.self, Linear.self, BatchNorm.self, ReLU.self, PReLU.self, MaxPool.self, AveragePool.self,
-        GlobalAveragePool.self, Add.self, Mean.self, WeightedSum.self, Concat.self, ChannelSlice.self, ChannelPad.self,
-        Flatten.self,
-        Dropout.self, StochasticGate.self, Softmax.self,
+        Convolution.self, ConvolutionTranspose.self, Linear.self, BatchNorm.self, LocalResponseNorm.self, Scale.self,
+        ReLU.self, PReLU.self, Activation.self, MaxPool.self, AveragePool.self, GlobalAveragePool.self,
+        GlobalMaxPool.self, Resize.self, Add.self, Mean.self, WeightedSum.self, Arithmetic.self, Concat.self,
+        ChannelSlice.self, Slice.self, ChannelPad.self, Pad.self, Flatten.self, Dropout.self, StochasticGate.self,
+        Softmax.self,
     ]
 
     /// The operator of that name.

@@ -40,7 +40,10 @@ final class HostileOptionsTests: XCTestCase {
     private static func variants(of type: any Operator.Type) -> [Attributes] {
         var random = TestRandom(17)
         let names = type.attributes.map(\.name)
-        let usual: Attributes = ["channels": "4", "kernel": "2", "count": "1"].filter { names.contains($0.key) }
+        var usual: Attributes = ["channels": "4", "kernel": "2", "count": "1"].filter { names.contains($0.key) }
+        if case .choice(let words) = type.attributes.first(where: { $0.name == "function" })?.kind {
+            usual["function"] = words[0]
+        }
         var variants = [usual]
         for name in names {
             for text in texts {

@@ -28,6 +28,13 @@ final class OperatorTests: XCTestCase {
             ("max_pool", "kernel=2,stride=2", [map], Shape(n: 3, h: 2, w: 2, c: 6)),
             ("average_pool", "kernel=2,stride=2,ceil_mode=yes", [map], Shape(n: 3, h: 2, w: 3, c: 6)),
             ("convolution", "channels=8,kernel_h=3,kernel_w=1,pad_top=1", [map], Shape(n: 3, h: 3, w: 5, c: 8)),
+            ("activation", "function=clip,alpha=0,beta=6", [map], map), ("scale", "", [map], map),
+            ("arithmetic", "function=multiply", [map, Shape(n: 3, h: 1, w: 1, c: 6)], map),
+            ("conv_transpose", "channels=2,kernel=3,stride=2", [map], Shape(n: 3, h: 9, w: 11, c: 2)),
+            ("global_max_pool", "", [map], Shape(n: 3, h: 1, w: 1, c: 6)), ("lrn", "size=5", [map], map),
+            ("pad", "top=1,right=2,after=-1", [map], Shape(n: 3, h: 5, w: 7, c: 5)),
+            ("slice", "start_h=1,step_w=2,end_c=-2", [map], Shape(n: 3, h: 3, w: 3, c: 4)),
+            ("resize", "scale_h=2,width=3", [map], Shape(n: 3, h: 8, w: 3, c: 6)),
         ]
         XCTAssertEqual(Set(rules.map(\.0)), Set(OperatorTable.all.map { $0.name }), "every operator has a case")
         for (name, attributes, inputs, output) in rules {
@@ -93,6 +100,8 @@ final class OperatorTests: XCTestCase {
     private static let required: [String: Attributes] = [
         "convolution": ["channels": "4", "kernel": "1"], "linear": ["channels": "4"], "max_pool": ["kernel": "1"],
         "average_pool": ["kernel": "1"], "channel_slice": ["count": "1"], "weighted_sum": ["weights": "1"],
+        "activation": ["function": "tanh"], "arithmetic": ["function": "divide"], "lrn": ["size": "3"],
+        "conv_transpose": ["channels": "4", "kernel": "1"],
     ]
 
     func testSizesThatOverflow() {
@@ -123,7 +132,16 @@ final class OperatorTests: XCTestCase {
             ("batch_norm", "mode=frozen", 1), ("max_pool", "kernel=3,stride=2,pad=1,ceil_mode=yes", 4),
             ("max_pool", "kernel=3,dilation=2", 2), ("average_pool", "kernel=3,count_include_pad=no,ceil_mode=yes", 3),
             ("channel_slice", "count=3", 2), ("channel_pad", "before=4", 1), ("dropout", "rate=0.1", 1),
-            ("dropout", "", 0), ("relu", "", 0), ("concat", "", 0),
+            ("dropout", "", 0), ("relu", "", 0), ("concat", "", 0), ("softmax", "log=yes", 1), ("softmax", "", 0),
+            ("flatten", "order=nchw", 1), ("flatten", "order=nhwc", 0), ("scale", "frozen=yes", 1),
+            ("activation", "function=leaky_relu", 1), ("activation", "function=clip,beta=6", 2),
+            ("activation", "function=hard_sigmoid,alpha=0.5,beta=0.6000000238418579", 3),
+            ("arithmetic", "function=minimum", 1), ("lrn", "size=3,alpha=0.0001", 1), ("lrn", "size=3,bias=2", 2),
+            ("conv_transpose", "channels=3,kernel=3,output_pad=1,stride=2", 4),
+            ("conv_transpose", "channels=3,kernel=3,output_pad_h=1,stride=2,bias=no,groups=3", 7),
+            ("pad", "top=-1,after=2,mode=edge", 3), ("pad", "value=-1e30", 1), ("slice", "start_h=-1,step_c=-2", 2),
+            ("slice", "", 0), ("resize", "", 0), ("resize", "scale_h=2,scale_w=2,mode=linear", 3),
+            ("resize", "height=7,coordinates=tf_crop_and_resize,crop_top=0.25,extrapolation=10", 4),
         ]
         for (name, text, count) in variants {
             let op = try make(name, text)

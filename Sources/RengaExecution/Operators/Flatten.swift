@@ -10,6 +10,7 @@ extension Flatten: Executable {
 
     /// dst is src under another shape.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        guard order == .nhwc else { throw RengaError(.unsupported, "flatten: no kernel runs order=nchw") }
         emit.place(step.output, in: try emit.input(step.inputs[0], of: step))
     }
 

@@ -12,6 +12,7 @@ extension Softmax: Executable {
 
     /// dst[row,c] = exp(src[row,c]) / sum over i of exp(src[row,i]).
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        guard !isLog else { throw RengaError(.unsupported, "softmax: no kernel runs log=yes") }
         let (src, dst) = (try emit.input(step.inputs[0], of: step), try emit.value(step.output))
         emit.mayReplace(src, by: dst)
         let shape = emit.shape(step.output)

@@ -5,7 +5,7 @@
 ///
 /// The divisor counts the pad or does not (`count_include_pad`); positions that ceil mode adds beyond the pad never count, as in PyTorch.
 public struct AveragePool {
-    /// Kernel, stride, pads; the dilation must be 1.
+    /// Kernel, stride, pads, dilation.
     public var window: Window
     /// Whether a last window that runs over the padded edge counts, if it starts inside the map or the pad before it (as PyTorch).
     public var ceilMode: Bool
@@ -33,7 +33,7 @@ extension AveragePool: Operator {
 
     public init(attributes: Attributes) throws(RengaError) {
         let reader = try AttributeReader(attributes, Self.attributes, owner: Self.name)
-        window = try Window(reader, dilated: false)
+        window = try Window(reader)
         ceilMode = try reader.flag("ceil_mode")
         countIncludePad = try reader.flag("count_include_pad")
     }
@@ -47,12 +47,7 @@ extension AveragePool: Operator {
 
     public func outputShape(_ inputs: [Shape]) throws(RengaError) -> Shape {
         let src = try Self.single(inputs)
-        let window = try window.validated(Self.name)
-        guard window.dilationH == 1, window.dilationW == 1 else {
-            throw RengaError(
-                .unsupported, "average pooling has no dilation, got \(window.dilationH) x \(window.dilationW)")
-        }
-        try window.checkEveryPlaceSees(h: src.h, w: src.w)
+        try window.validated(Self.name).checkEveryPlaceSees(h: src.h, w: src.w)
         let places = try window.places(h: src.h, w: src.w, ceilMode ? .ceiling : .floor)
         return Shape(n: src.n, h: places.h, w: places.w, c: src.c)
     }

@@ -34,7 +34,7 @@ extension Convolution: Operator {
     public static let arity = Arity.exactly(1)
     public static let attributes: [AttributeSpec] =
         [AttributeSpec("channels", .integer(1...mostChannels), default: nil, "Channels of the output.")]
-        + Window.attributes + Window.dilationAttributes + [
+        + Window.attributes + [
             AttributeSpec("groups", .integer(1...mostChannels), default: "1", "Groups; divides both channel counts."),
             AttributeSpec("bias", .flag, default: "yes", "Whether a bias is added."),
         ]
@@ -42,7 +42,7 @@ extension Convolution: Operator {
     public init(attributes: Attributes) throws(RengaError) {
         let reader = try AttributeReader(attributes, Self.attributes, owner: Self.name)
         channels = try reader.integer("channels")
-        window = try Window(reader, dilated: true)
+        window = try Window(reader)
         groups = try reader.integer("groups")
         hasBias = try reader.flag("bias")
     }

@@ -21,13 +21,13 @@ extension MaxPool: Operator {
     public static let name = "max_pool"
     public static let arity = Arity.exactly(1)
     public static let attributes =
-        Window.attributes + Window.dilationAttributes + [
+        Window.attributes + [
             AttributeSpec("ceil_mode", .flag, default: "no", "Whether a last window that only partly fits counts.")
         ]
 
     public init(attributes: Attributes) throws(RengaError) {
         let reader = try AttributeReader(attributes, Self.attributes, owner: Self.name)
-        window = try Window(reader, dilated: true)
+        window = try Window(reader)
         ceilMode = try reader.flag("ceil_mode")
     }
 

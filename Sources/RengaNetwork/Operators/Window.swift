@@ -111,7 +111,7 @@ extension Window {
 extension Window {
     private static func extents(_ least: Int) -> AttributeKind { .integer(least...largestExtent) }
 
-    /// The options of kernel, stride and pad.
+    /// The options of kernel, stride, pad and dilation.
     static let attributes: [AttributeSpec] = [
         AttributeSpec("kernel", extents(1), default: nil, "Rows and columns of the window."),
         AttributeSpec("kernel_h", extents(1), default: "kernel", "Rows of the window."),
@@ -124,17 +124,13 @@ extension Window {
         AttributeSpec("pad_left", extents(0), default: "pad", "Columns added on the left."),
         AttributeSpec("pad_bottom", extents(0), default: "pad", "Rows added below."),
         AttributeSpec("pad_right", extents(0), default: "pad", "Columns added on the right."),
-    ]
-
-    /// The options of dilation, for the operators that have it.
-    static let dilationAttributes: [AttributeSpec] = [
         AttributeSpec("dilation", extents(1), default: "1", "Rows and columns between two taps."),
         AttributeSpec("dilation_h", extents(1), default: "dilation", "Rows between two taps."),
         AttributeSpec("dilation_w", extents(1), default: "dilation", "Columns between two taps."),
     ]
 
     /// Reads the options above.
-    init(_ reader: AttributeReader, dilated: Bool) throws(RengaError) {
+    init(_ reader: AttributeReader) throws(RengaError) {
         kernelH = try reader.integer("kernel_h")
         kernelW = try reader.integer("kernel_w")
         strideH = try reader.integer("stride_h")
@@ -143,10 +139,8 @@ extension Window {
         padLeft = try reader.integer("pad_left")
         padBottom = try reader.integer("pad_bottom")
         padRight = try reader.integer("pad_right")
-        if dilated {
-            dilationH = try reader.integer("dilation_h")
-            dilationW = try reader.integer("dilation_w")
-        }
+        dilationH = try reader.integer("dilation_h")
+        dilationW = try reader.integer("dilation_w")
     }
 
     /// The options in their shortest form.
