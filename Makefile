@@ -21,7 +21,7 @@ LIBRARY := .build/release/librenga.so
 export SWIFT_BACKTRACE := enable=no
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build install uninstall bench experiments format lint clean wheel fuzz sanitize \
+.PHONY: abi-record help demo test build install uninstall bench experiments format lint clean wheel fuzz sanitize \
 	test-experiments test-engine test-outside lint-python test-install test-cross test-fuzz check-library needs-swift needs-build needs-demo needs-test needs-venv
 
 help: ## list these commands
@@ -90,6 +90,9 @@ test-outside: $(VENV)/.ready-test # the library from C and Python, as a host see
 
 test-install: build $(VENV)/.ready # the installed tree: examples by pkg-config and by CMake, moved, uninstalled
 	@Tests/ABITests/test_install.sh $(LIBRARY) $(VERSION) $(VENV)/bin/python
+
+abi-record: needs-test ## record the ABI of the present header, at a release (refuses an unannounced break)
+	@$(PYTHON) Tests/ABITests/record.py write
 
 fuzz: needs-build ## fuzz the file readers and the C interface (SECONDS=60 each)
 	@Tests/Fuzz/run.sh '$(SECONDS)'

@@ -24,7 +24,8 @@
  *   Options    Structs begin with their size: fill them by …_init(&options, sizeof options), then set fields. New fields go at the end;
  *              the library reads and writes only inside `size`, and takes defaults for what lies beyond. Fields of a newer header that
  *              this library does not know must be 0, else RENGA_ERROR_UNSUPPORTED.
- *   Numbers    Codes of enums, field orders and bounds are stable within a major version (before 1.0: within a minor version).
+ *   Numbers    Functions, codes of enums, field orders and bounds are stable as long as the SONAME, librenga.so.0, stays: a program built with
+ *              an older header runs with a newer library. Nothing is taken away, new functions, fields and codes come at the end.
  *   Host       The library installs no signal handler, writes nothing to stdout or stderr, changes no OpenMP or locale setting, and
  *              never calls exit or abort.
  */
@@ -90,6 +91,8 @@ RENGA_API void renga_text_free(char *text);
 #define RENGA_VERSION_MAJOR 0
 #define RENGA_VERSION_MINOR 1
 #define RENGA_VERSION_PATCH 0
+/* The oldest header whose programs run with this version's library, as a number like the next: that of the last change of the SONAME. */
+#define RENGA_VERSION_OLDEST 100
 /* major * 10000 + minor * 100 + patch of this header. */
 #define RENGA_VERSION_NUMBER (RENGA_VERSION_MAJOR * 10000 + RENGA_VERSION_MINOR * 100 + RENGA_VERSION_PATCH)
 
@@ -97,8 +100,8 @@ RENGA_API void renga_text_free(char *text);
 RENGA_API const char *renga_version(void);
 /* The library's version as a number, made like RENGA_VERSION_NUMBER. */
 RENGA_API int32_t renga_version_number(void);
-/* Checks a header's version (pass RENGA_VERSION_NUMBER) against the library: the major must be the same, before 1.0 the minor too, and
- * the header not newer than the library.
+/* Checks a header's version (pass RENGA_VERSION_NUMBER) against the library: not older than the library's RENGA_VERSION_OLDEST, and of no
+ * newer minor version than the library.
  * Errors: RENGA_ERROR_UNSUPPORTED, the sentence says which side is older; RENGA_ERROR_INVALID_ARGUMENT for a number that is no version. */
 RENGA_API renga_status renga_version_check(int32_t header_version_number);
 /* What runs here, as JSON: {"version","isa" (in use),"threads" (default),"build":{"compiler","mode","platform"}}. Free by renga_text_free.

@@ -16,9 +16,6 @@ let versionText = "\(RENGA_VERSION_MAJOR).\(RENGA_VERSION_MINOR).\(RENGA_VERSION
 private nonisolated(unsafe) let versionPointer: UnsafePointer<CChar>? = UnsafePointer(
     versionText.withCString { strdup($0) })
 
-private let major = Int(RENGA_VERSION_MAJOR)
-private let minor = Int(RENGA_VERSION_MINOR)
-
 @c @implementation
 public func renga_version() -> UnsafePointer<CChar>! {
     versionPointer ?? staticText("")
@@ -33,15 +30,14 @@ public func renga_version_number() -> Int32 {
 public func renga_version_check(_ header_version_number: Int32) -> renga_status {
     guarded { () throws(RengaError) in
         let header = try number(header_version_number, "header_version_number", in: 1...999_999)
-        let (headerMajor, headerMinor, headerPatch) = (header / 10000, header / 100 % 100, header % 100)
-        let headerText = "\(headerMajor).\(headerMinor).\(headerPatch)"
-        // Before 1.0 every minor version may change the interface.
-        if (headerMajor, headerMinor) > (major, minor) {
+        let headerText = "\(header / 10000).\(header / 100 % 100).\(header % 100)"
+        // A patch adds nothing to the interface: a header of a newer one asks for nothing that this library lacks.
+        if header / 100 > Int(renga_version_number()) / 100 {
             throw RengaError(
                 .unsupported,
                 "the library (\(versionText)) is older than the header (\(headerText)): update the library")
         }
-        if headerMajor < major || (major == 0 && headerMinor < minor) {
+        if header < Int(RENGA_VERSION_OLDEST) {
             throw RengaError(
                 .unsupported,
                 "the header (\(headerText)) is older than the library (\(versionText)): rebuild the program")

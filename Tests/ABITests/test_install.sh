@@ -84,8 +84,13 @@ unset PKG_CONFIG_PATH
 mv "$prefix" "$work/moved"
 cmake_build "$work/moved" "$work/moved-build"
 run_examples "$work/moved-build-c" "$work/moved-build-cpp"
-printf 'cmake_minimum_required(VERSION 3.16)\nproject(x C)\nfind_package(renga 99 REQUIRED)\n' >"$work/CMakeLists.txt"
-! cmake -S "$work" -B "$work/never" -DCMAKE_PREFIX_PATH="$work/moved" >/dev/null 2>&1 || fail "CMake accepts version 99"
+# request VERSION: whether find_package takes it.
+request() {
+  printf 'cmake_minimum_required(VERSION 3.16)\nproject(x NONE)\nfind_package(renga %s REQUIRED)\n' "$1" >"$work/CMakeLists.txt"
+  cmake -S "$work" -B "$work/request-$1" -DCMAKE_PREFIX_PATH="$work/moved" >/dev/null 2>&1
+}
+for wanted in "" "${version%%.*}" 0.1 0.1.0 "$version"; do request "$wanted" || fail "CMake refuses version '$wanted'"; done
+for unwanted in 99 0.0.9 "${version%.*}.99"; do ! request "$unwanted" || fail "CMake accepts version $unwanted"; done
 
 # ---- staging, and removal of exactly that ----
 mkdir -p "$work/stage/usr/lib" && touch "$work/stage/usr/lib/other.so"

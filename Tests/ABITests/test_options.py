@@ -73,8 +73,9 @@ def test_versions(renga):
     number = abi.VERSION_MAJOR * 10000 + abi.VERSION_MINOR * 100 + abi.VERSION_PATCH
     assert renga.version_number() == number
     assert renga.version().decode() == f"{abi.VERSION_MAJOR}.{abi.VERSION_MINOR}.{abi.VERSION_PATCH}"
-    renga.version_check(number)
-    for header, words in ((number + 100, "library .* older"), (number + 10000, "library .* older"), (1, "header .* older")):
+    for header in (number, number + 1, abi.VERSION_OLDEST):
+        renga.version_check(header)
+    for header, words in ((number + 100, "library .* older"), (number + 10000, "library .* older"), (abi.VERSION_OLDEST - 1, "header .* older")):
         with pytest.raises(abi.Failure, match=words) as failure:
             renga.version_check(header)
         assert failure.value.status == abi.ERROR_UNSUPPORTED

@@ -10,8 +10,8 @@ version=${3:?its version}
 : "${PREFIX:?}" "${LIBDIR:?}" "${INCLUDEDIR:?}" "${DOCDIR:?}"
 destdir=${DESTDIR:-}
 major=${version%%.*}
-rest=${version#*.}
-minor=${rest%%.*}
+number=$(sed -n 's/^#define RENGA_VERSION_OLDEST \([0-9]*\)$/\1/p' include/renga.h)
+oldest=$((number / 10000)).$((number / 100 % 100)).$((number % 100))
 for directory in "$PREFIX" "$LIBDIR" "$INCLUDEDIR" "$DOCDIR"; do
   [ "${directory#/}" != "$directory" ] || { echo "install: '$directory' must be an absolute path; DESTDIR is for staging" >&2; exit 1; }
 done
@@ -24,7 +24,7 @@ documents=(LICENSE README.md CHANGELOG.md)
 # Fills in a template.
 fill() {
   sed -e "s|@PREFIX@|$PREFIX|g; s|@LIBDIR@|$LIBDIR|g; s|@INCLUDEDIR@|$INCLUDEDIR|g; s|@VERSION@|$version|g" \
-    -e "s|@MAJOR@|$major|g; s|@MINOR@|$minor|g; s|@SOMAJOR@|$major|g" \
+    -e "s|@MAJOR@|$major|g; s|@OLDEST@|$oldest|g; s|@SOMAJOR@|$major|g" \
     -e "s|@RELATIVE_INCLUDEDIR@|$(realpath -m --relative-to="$LIBDIR" "$INCLUDEDIR")|g" "bindings/c/$1" >"$2"
   chmod 644 "$2"
 }
