@@ -21,8 +21,8 @@ LIBRARY := .build/release/librenga.so
 export SWIFT_BACKTRACE := enable=no
 
 .DEFAULT_GOAL := help
-.PHONY: abi-record help demo test build install uninstall bench experiments format lint clean wheel fuzz sanitize \
-	test-experiments test-engine test-outside lint-python test-install test-cross test-fuzz check-library needs-swift needs-build needs-demo needs-test needs-venv
+.PHONY: abi-record help demo test build install uninstall bench experiments format lint clean wheel sdist deb fuzz sanitize \
+	test-experiments test-engine test-outside lint-python test-install test-packages test-cross test-fuzz check-library needs-swift needs-build needs-demo needs-test needs-venv
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -44,7 +44,7 @@ $(VENV)/.ready: bindings/python/pyproject.toml | needs-venv
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check pytest scikit-learn pillow ruff mypy
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check pytest scikit-learn pillow ruff mypy auditwheel
 	@touch $@
 
 # ---- build and install ----
@@ -64,13 +64,21 @@ install: build ## install library, headers, pkg-config and CMake files (PREFIX=/
 uninstall: ## remove exactly what install put there (same PREFIX and DESTDIR)
 	@$(INSTALL_TREE) uninstall '$(LIBRARY)' '$(VERSION)'
 
-# ---- Python ----
+# ---- packages ----
 
 wheel: build $(VENV)/.ready ## build the Python wheel, with the library inside, into dist/
-	@rm -rf dist bindings/python/build
+	@rm -rf dist/*.whl bindings/python/build
 	RENGA_WHEEL_LIBRARY=$(CURDIR)/$(LIBRARY) $(VENV)/bin/pip wheel --quiet --disable-pip-version-check \
 		--no-build-isolation --no-deps --wheel-dir dist bindings/python
 	@$(VENV)/bin/python bindings/python/check_wheel.py dist/*.whl
+
+sdist: $(VENV)/.ready ## make the Python source distribution, which pip builds where Swift is, into dist/
+	@rm -f dist/*.tar.gz
+	@bindings/python/sdist.sh $(VENV)/bin/python
+
+deb: build ## build librenga0 and librenga-dev for Debian into dist/
+	@rm -f dist/*.deb
+	@bindings/deb/build.sh $(LIBRARY) $(VERSION) dist
 
 demo: needs-demo wheel ## train on Fashion-MNIST, run from C, write demo/report.html (under 4 minutes)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/*.whl
@@ -78,7 +86,7 @@ demo: needs-demo wheel ## train on Fashion-MNIST, run from C, write demo/report.
 
 # ---- prove ----
 
-test: needs-test lint lint-python build test-engine test-outside test-experiments test-install test-cross test-fuzz ## run everything (under 15 minutes)
+test: needs-test lint lint-python build test-engine test-outside test-experiments test-install test-packages test-cross test-fuzz ## run everything (under 15 minutes)
 
 test-engine: # the Swift and C tests, in debug
 	$(SWIFT) build --build-tests
@@ -93,6 +101,10 @@ test-install: build $(VENV)/.ready # the installed tree: examples by pkg-config 
 
 abi-record: needs-test ## record the ABI of the present header, at a release (refuses an unannounced break)
 	@$(PYTHON) Tests/ABITests/record.py write
+
+test-packages: wheel sdist deb $(VENV)/.ready-test # each package installed, used and removed
+	@Tests/PackageTests/test_python.sh dist/*.whl dist/*.tar.gz $(VENV)/bin/python
+	@Tests/PackageTests/test_deb.sh dist
 
 fuzz: needs-build ## fuzz the file readers and the C interface (SECONDS=60 each)
 	@Tests/Fuzz/run.sh '$(SECONDS)'

@@ -20,12 +20,12 @@ let engineFlags: [SwiftSetting] = [
 /// The Swift runtime goes into `librenga.so` in release builds only: test bundles need the dynamic one. Functions with the same
 /// instructions are kept once (--icf), which takes 2 % off the library. LLD, which comes with the toolchain: gold lists hidden Swift
 /// metadata among the dynamic symbols. --wrap leaves out the names of Unicode's characters (RengaC/UnicodeNames.swift), 7 % more, and
-/// RengaC/sections.ld tables that nothing reads, 12 %.
+/// RengaC/sections.ld tables that nothing reads, 12 %; the other one lets older systems load it (RengaC/OlderSystems.swift).
 let libraryFlags: [LinkerSetting] = [
     .unsafeFlags(
         [
             "-static-stdlib", "-use-ld=lld", "-Xlinker", "--icf=all", "-Xlinker", "-z", "-Xlinker", "nodelete",
-            "-Xlinker", "--wrap=_swift_stdlib_getScalarName",
+            "-Xlinker", "--wrap=_swift_stdlib_getScalarName", "-Xlinker", "--wrap=hypotf",
             "-Xlinker", "-soname", "-Xlinker", "librenga.so.0",
             "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/RengaC/renga.map",
             "-Xlinker", "--no-eh-frame-hdr", "-Xlinker", "-T\(Context.packageDirectory)/Sources/RengaC/sections.ld",
