@@ -31,7 +31,7 @@ void rk_batch_norm_train(const void *args, const rk_team *team) {
   rk_team_barrier(team);
   const rk_scale_shift_args apply = {
       .isa = a->isa, .type = a->type, .rows = a->rows, .c = a->c, .src = a->src, .add = a->add,
-      .scale = merged, .shift = merged + a->c, .center = a->mean, .relu = a->relu, .dst = a->dst};
+      .scale = merged, .shift = merged + a->c, .center = a->mean, .relu = a->relu, .dst = a->dst, .add_c = a->add_c};
   rk_scale_shift(&apply, team);
 }
 
@@ -57,7 +57,8 @@ void rk_scale_shift(const void *args, const rk_team *team) {
   const rk_chunks chunks = rk_chunks_of(a->rows, a->c);
   int64_t first, last;
   rk_share(chunks.count, team, &first, &last);
-  rk_affine_loop loop = {.period = rk_period(a->c), .relu = a->relu};
+  const int64_t add_c = a->add_c != 0 ? a->add_c : a->c;
+  rk_affine_loop loop = {.period = rk_period(a->c), .row = a->c, .narrow = add_c < a->c ? add_c : 0, .relu = a->relu};
   loop.center = a->center == NULL ? NULL : rk_periodic(a->c, a->center, center);
   loop.scale = rk_periodic(a->c, a->scale, scale);
   loop.shift = rk_periodic(a->c, a->shift, shift);
@@ -66,7 +67,7 @@ void rk_scale_shift(const void *args, const rk_team *team) {
     const int64_t at = k * chunks.rows * a->c;
     loop.count = rk_chunk_rows(chunks, a->rows, k) * a->c;
     loop.src = rk_at(a->src, a->type, at);
-    loop.add = a->add == NULL ? NULL : rk_at(a->add, a->type, at);
+    loop.add = a->add == NULL ? NULL : rk_at(a->add, a->type, k * chunks.rows * add_c);
     loop.dst = rk_to(a->dst, a->type, at);
     rk_loops_of(a->isa, a->type)->affine(&loop);
   }
@@ -97,6 +98,7 @@ void rk_batch_norm_backward(const void *args, const rk_team *team) {
   const rk_batch_norm_gradients_apply_args apply = {
       .isa = a->isa, .type = a->type, .rows = a->rows, .c = a->c, .src = a->src, .dst = mask, .ddst = a->ddst,
       .mean = a->mean, .scale = merged, .slope = a->frozen_stats ? NULL : merged + a->c, .shift = merged + 2 * a->c,
-      .accumulate_dsrc = a->accumulate_dsrc, .accumulate_dadd = a->accumulate_dadd, .dsrc = a->dsrc, .dadd = a->dadd};
+      .accumulate_dsrc = a->accumulate_dsrc, .accumulate_dadd = a->accumulate_dadd, .dsrc = a->dsrc, .dadd = a->dadd,
+      .dadd_c = a->dadd_c};
   rk_batch_norm_gradients_apply(&apply, team);
 }

@@ -161,7 +161,8 @@ void rk_batch_norm_gradients_apply(const void *args, const rk_team *team) {
   rk_share(pieces.count, team, &first, &last);
   float center[RK_MAX_PERIOD], scale[RK_MAX_PERIOD], slope[RK_MAX_PERIOD], shift[RK_MAX_PERIOD];
   float mask_scale[RK_MAX_PERIOD], mask_shift[RK_MAX_PERIOD];
-  rk_gradient_affine_loop loop = {.period = rk_period(a->c)};
+  const int64_t dadd_c = a->dadd_c != 0 ? a->dadd_c : a->c;
+  rk_gradient_affine_loop loop = {.period = rk_period(a->c), .row = a->c, .narrow = dadd_c < a->c ? dadd_c : 0};
   loop.center = rk_periodic(a->c, a->mean, center);
   loop.scale = rk_periodic(a->c, a->scale, scale);
   loop.slope = a->slope == NULL ? NULL : rk_periodic(a->c, a->slope, slope);
@@ -177,7 +178,7 @@ void rk_batch_norm_gradients_apply(const void *args, const rk_team *team) {
     loop.dst = a->dst == NULL ? NULL : rk_at(a->dst, a->type, at);
     loop.ddst = rk_at(a->ddst, a->type, at);
     loop.dsrc = a->dsrc == NULL ? NULL : rk_to(a->dsrc, a->type, at);
-    loop.dadd = a->dadd == NULL ? NULL : rk_to(a->dadd, a->type, at);
+    loop.dadd = a->dadd == NULL ? NULL : rk_to(a->dadd, a->type, i * pieces.rows * dadd_c);
     rk_loops_of(a->isa, a->type)->gradient_affine(&loop);
   }
 }

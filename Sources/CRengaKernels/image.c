@@ -38,7 +38,9 @@ static int import_interleaved(const rk_image_import_args *a, int64_t begin, int6
     const int64_t left = end * a->c - at, count = left < step ? left : step;
     float *dst = a->type == RK_F32 ? (float *)a->dst + at : room;
     if (a->element == RK_ELEMENT_U8) loops->bytes(&(rk_bytes_loop){count, period, (const uint8_t *)a->src + at, center, factor, dst});
-    else loops->affine(&(rk_affine_loop){count, period, (const float *)a->src + at, center, factor, zero, NULL, dst, 0});
+    else
+      loops->affine(&(rk_affine_loop){.count = count, .period = period, .src = (const float *)a->src + at,
+                                      .center = center, .scale = factor, .shift = zero, .dst = dst});
     if (dst == room) rk_loops_of(rk_isa_best(), a->type)->narrow(count, room, rk_to(a->dst, a->type, at));
   }
   return 1;

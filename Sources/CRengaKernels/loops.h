@@ -12,7 +12,9 @@
 #include "rk_random.h"
 #include "rk_training.h"
 
-/* dst[i] = relu?((src[i] - center[j]) scale[j] + shift[j] + add[i]), j = i mod period. center and add may be NULL. */
+/* dst[i] = relu?((src[i] - center[j]) scale[j] + shift[j] + add[i]), j = i mod period. center and add may be NULL.
+ * narrow not 0: add has rows of so many channels beside rows of `row`, whose others have nothing added; then only [row] of what is periodic
+ * is read. */
 typedef struct rk_affine_loop {
   int64_t count, period;
   const void *src;
@@ -20,6 +22,7 @@ typedef struct rk_affine_loop {
   const void *add;
   void *dst;
   int32_t relu;
+  int64_t row, narrow;
 } rk_affine_loop;
 
 /* dst[i] = (src[i] - center[j]) scale[j] of bytes. dst is float in every table. */
@@ -48,9 +51,9 @@ typedef struct rk_gradient_moments_loop {
 } rk_gradient_moments_loop;
 
 /* dsrc[i] (+)= scale[j] d[i] + slope[j] (src[i] - center[j]) + shift[j]; dadd[i] (+)= d[i]. dsrc or dadd may be NULL;
- * d as above. slope NULL: dsrc (+)= scale[j] d[i] alone. */
+ * d as above. slope NULL: dsrc (+)= scale[j] d[i] alone. narrow: as above, of dadd. */
 typedef struct rk_gradient_affine_loop {
-  int64_t count, period;
+  int64_t count, period, row, narrow;
   const void *src, *dst, *ddst;
   const float *center, *mask_scale, *mask_shift, *scale, *slope, *shift;
   void *dsrc, *dadd;

@@ -8,17 +8,31 @@ INLINE void OF_TYPE(add_to_map)(void *sum, int64_t i, vec x, int64_t part) { sto
 
 /* ---- Batch normalisation ---- */
 
-INLINE void OF_TYPE(affine_at)(rk_affine_loop a, int64_t i, int64_t j, int64_t part, int add, int relu) {
+INLINE vec OF_TYPE(affine_of)(rk_affine_loop a, int64_t i, int64_t j, int64_t part) {
   vec x = load_map(a.src, i, part);
   if (a.center != NULL) x -= load(a.center + j, part);
-  x = x * load(a.scale + j, part) + load(a.shift + j, part);
+  return x * load(a.scale + j, part) + load(a.shift + j, part);
+}
+
+INLINE void OF_TYPE(affine_at)(rk_affine_loop a, int64_t i, int64_t j, int64_t part, int add, int relu) {
+  vec x = OF_TYPE(affine_of)(a, i, j, part);
   if (add) x += load_map(a.add, i, part);
   store_map(a.dst, i, relu ? rectify(x) : x, part);
 }
 
+/* At channel j of `row`, where add ends before the row does. */
+INLINE void OF_TYPE(affine_narrow_at)(rk_affine_loop a, int64_t row, int64_t j, int64_t part) {
+  const int64_t rest = a.narrow - j;
+  vec x = OF_TYPE(affine_of)(a, row * a.row + j, j, part);
+  if (rest > 0) x += load_map(a.add, row * a.narrow + j, rest < part ? rest : part);
+  store_map(a.dst, row * a.row + j, a.relu ? rectify(x) : x, part);
+}
+
 static void OF_TYPE(affine)(const rk_affine_loop *loop) {
   const rk_affine_loop a = *loop;
-  if (a.add != NULL && a.relu) EACH_PERIODIC(a.count, a.period, OF_TYPE(affine_at)(a, i, j, part, 1, 1))
+  if (a.add != NULL && a.narrow != 0)
+    for (int64_t row = 0; row * a.row < a.count; row++) EACH(a.row, OF_TYPE(affine_narrow_at)(a, row, j, part));
+  else if (a.add != NULL && a.relu) EACH_PERIODIC(a.count, a.period, OF_TYPE(affine_at)(a, i, j, part, 1, 1))
   else if (a.add != NULL) EACH_PERIODIC(a.count, a.period, OF_TYPE(affine_at)(a, i, j, part, 1, 0))
   else if (a.relu) EACH_PERIODIC(a.count, a.period, OF_TYPE(affine_at)(a, i, j, part, 0, 1))
   else EACH_PERIODIC(a.count, a.period, OF_TYPE(affine_at)(a, i, j, part, 0, 0))
@@ -71,20 +85,34 @@ static void OF_TYPE(gradient_moments)(const rk_gradient_moments_loop *loop) {
 }
 
 /* The source is read before anything is stored: dsrc or dadd may be ddst. */
-INLINE void OF_TYPE(gradient_affine_at)(rk_gradient_affine_loop a, int64_t i, int64_t j, int64_t part, int mask) {
+INLINE void OF_TYPE(gradient_affine_part)(rk_gradient_affine_loop a, int64_t i, int64_t j, int64_t part, int mask, int64_t add,
+                                          int64_t add_part) {
   vec x = spread(0);
   if (a.slope != NULL || mask == BY_SOURCE) x = load_map(a.src, i, part) - load(a.center + j, part);
   vec d = OF_TYPE(masked_by)(a.dst, a.ddst, x, a.mask_scale, a.mask_shift, i, j, part, mask);
   vec result = load(a.scale + j, part) * d;
   if (a.slope != NULL) result = load(a.slope + j, part) * x + (result + load(a.shift + j, part));
   if (a.dsrc != NULL && a.accumulate_dsrc) result += load_map(a.dsrc, i, part);
-  if (a.dadd != NULL) store_map(a.dadd, i, a.accumulate_dadd ? load_map(a.dadd, i, part) + d : d, part);
+  if (a.dadd != NULL && add_part > 0)
+    store_map(a.dadd, add, a.accumulate_dadd ? load_map(a.dadd, add, add_part) + d : d, add_part);
   if (a.dsrc != NULL) store_map(a.dsrc, i, result, part);
+}
+
+INLINE void OF_TYPE(gradient_affine_at)(rk_gradient_affine_loop a, int64_t i, int64_t j, int64_t part, int mask) {
+  OF_TYPE(gradient_affine_part)(a, i, j, part, mask, i, part);
+}
+
+/* At channel j of `row`, where dadd ends before the row does. */
+INLINE void OF_TYPE(gradient_affine_narrow_at)(rk_gradient_affine_loop a, int64_t row, int64_t j, int64_t part) {
+  const int64_t rest = a.narrow - j;
+  OF_TYPE(gradient_affine_part)(a, row * a.row + j, j, part, MASK_OF(a), row * a.narrow + j, rest < part ? rest : part);
 }
 
 static void OF_TYPE(gradient_affine)(const rk_gradient_affine_loop *loop) {
   const rk_gradient_affine_loop a = *loop;
-  if (MASK_OF(a) == BY_SOURCE) EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_affine_at)(a, i, j, part, BY_SOURCE))
+  if (a.dadd != NULL && a.narrow != 0)
+    for (int64_t row = 0; row * a.row < a.count; row++) EACH(a.row, OF_TYPE(gradient_affine_narrow_at)(a, row, j, part));
+  else if (MASK_OF(a) == BY_SOURCE) EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_affine_at)(a, i, j, part, BY_SOURCE))
   else if (MASK_OF(a) == BY_RESULT) EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_affine_at)(a, i, j, part, BY_RESULT))
   else EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_affine_at)(a, i, j, part, UNMASKED))
 }

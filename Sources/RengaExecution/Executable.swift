@@ -20,6 +20,8 @@ package struct Fusible: OptionSet, Sendable {
     package static let gate = Fusible(rawValue: 16)
     /// The largest of each 2x2 pixels of the result.
     package static let pool = Fusible(rawValue: 32)
+    /// Add a value of fewer channels to the first channels of the result: a zero-padded shortcut without its zeros.
+    package static let addOfFewer = Fusible(rawValue: 64)
 }
 
 /// An operator that plans can run.

@@ -20,7 +20,7 @@ package struct FusedStep: Sendable {
     package let inputs: [ValueID]
     /// The node of a gate of stochastic depth behind the operator.
     var gate: Int?
-    /// Another value joined before the activation.
+    /// Another value joined before the activation. It may have fewer channels: nothing is added to those behind them.
     package var add: ValueID?
     /// What comes then.
     package var activation = StepActivation.none
@@ -34,12 +34,21 @@ package struct FusedStep: Sendable {
     /// The value before the pooling, where there is one: else what the step makes.
     package func unpooled(in graph: Graph) -> ValueID { pool.map { graph.nodes[$0].inputs[0] } ?? output }
 
+    /// The channels of what is added, where it has fewer than the result.
+    func fewerAdded(in graph: Graph) -> Int? {
+        guard let add, graph.shapes[add].c < graph.shapes[output].c else { return nil }
+        return graph.shapes[add].c
+    }
+
     /// "conv2: convolution(relu1) + add(input) + relu".
     package func description(in graph: Graph) -> String {
         let operands = inputs.map { graph.name(of: $0) }.joined(separator: ", ")
         var text = "\(graph.nodes[node].name): \(graph.nodes[node].op.name)(\(operands))"
         if gate != nil { text += " * gate" }
-        if let add { text += " + add(\(graph.name(of: add)))" }
+        if let add {
+            let channels = fewerAdded(in: graph) == nil ? "" : " to its first channels"
+            text += " + add(\(graph.name(of: add))\(channels))"
+        }
         switch activation {
         case .none: break
         case .relu: text += " + relu"

@@ -1,4 +1,5 @@
-// Fusion.swift: which nodes run as one step: an operator with the sum, the activation and the pooling that follow it. A pure function of the graph.
+// Fusion.swift: which nodes run as one step: an operator with the sum, the activation and the pooling that follow it; of a sum's operands,
+// zero channels behind one are left out. A pure function of the graph.
 // Not here: batch norm into convolutions (RengaRewrites.FoldBatchNorm), how a step runs (Operators/).
 import RengaNetwork
 
@@ -34,9 +35,9 @@ private struct FusionPass {
         }
         let isReLU = node.op is ReLU
         let fusible = try graph.nodes[step.node].executable().fusible(purpose)
-        guard step.activation == .none, step.pool == nil, fusible.contains(isReLU ? .relu : .prelu) else {
-            return false
-        }
+        guard step.activation == .none, step.pool == nil, fusible.contains(isReLU ? .relu : .prelu),
+            isReLU || step.fewerAdded(in: graph) == nil
+        else { return false }
         step.activation = isReLU ? .relu : .prelu(node: index)
         replace(value, by: step, ending: index)
         return true
@@ -64,17 +65,50 @@ private struct FusionPass {
             }
             let other = node.inputs[0] == value ? node.inputs[1] : node.inputs[0]
             let fusible = try graph.nodes[step.node].executable().fusible(purpose)
-            guard fusible.contains(step.inputs.contains(other) ? .addOfInput : .add) else { continue }
-            step.add = other
+            if fusible.contains(.addOfFewer), let (bare, pad) = unpadded(other) {
+                take(bare, from: pad, into: &step)
+            } else {
+                guard fusible.contains(step.inputs.contains(other) ? .addOfInput : .add) else { continue }
+                step.add = other
+            }
             replace(value, by: step, ending: index)
+            return true
+        }
+        return addUnpadded(index, node)
+    }
+
+    /// A sum that no step before it takes in, of a value and one with zero channels behind it.
+    private mutating func addUnpadded(_ index: Int, _ node: Node) -> Bool {
+        for (full, padded) in [(node.inputs[0], node.inputs[1]), (node.inputs[1], node.inputs[0])] {
+            guard let (bare, pad) = unpadded(padded) else { continue }
+            let output = graph.value(ofNode: index)
+            var step = FusedStep(node: index, inputs: [full], output: output, nodes: [index])
+            take(bare, from: pad, into: &step)
+            steps[output] = step
             return true
         }
         return false
     }
 
+    /// What `value` is without the zero channels behind it, and the node that would make them; nil where there are none, or where
+    /// others read it.
+    private func unpadded(_ value: ValueID) -> (bare: ValueID, pad: Int)? {
+        guard let step = step(before: value), let pad = graph.nodes[step.node].op as? ChannelPad, pad.before == 0,
+            pad.after > 0
+        else { return nil }
+        return (step.inputs[0], step.node)
+    }
+
+    /// The zeros are never made.
+    private mutating func take(_ bare: ValueID, from pad: Int, into step: inout FusedStep) {
+        step.add = bare
+        step.nodes.append(pad)
+        steps[graph.value(ofNode: pad)] = nil
+    }
+
     private mutating func absorbPool(_ index: Int, _ node: Node, _ pool: MaxPool) throws(RengaError) -> Bool {
         guard let value = node.inputs.first, var step = step(before: value), step.pool == nil,
-            pool.window == Window(kernel: 2, stride: 2), !pool.ceilMode,
+            step.fewerAdded(in: graph) == nil, pool.window == Window(kernel: 2, stride: 2), !pool.ceilMode,
             try graph.nodes[step.node].executable().fusible(purpose).contains(.pool)
         else { return false }
         step.pool = index

@@ -54,6 +54,7 @@ struct GatedStep {
             if gates.canSkip(.backward, entry.step) {
                 try alternative(.closed(.backward, step: entry.step), emit) { () throws(RengaError) in
                     _ = try addedBackward(emit)
+                    try emit.settleGradients()
                 }
             }
         }
@@ -96,6 +97,7 @@ struct GatedStep {
         var args = factors(emit)
         args.src = UnsafeRawPointer(emit.pointer(src))
         args.add = add.flatMap { UnsafeRawPointer(emit.pointer($0)) }
+        args.add_c = emit.addedChannels(step)
         args.relu = step.activation == .relu ? 1 : 0
         args.dst = emit.pointer(dst)
         try emit.add(rk_scale_shift, args, "gate")
@@ -106,6 +108,12 @@ struct GatedStep {
         guard let add = step.add else { return try emit.clear(try emit.value(step.output), "closed") }
         let src = try emit.input(add, of: step)
         let dst = try emit.value(step.output)
+        if let c = step.fewerAdded(in: emit.graph) {
+            let from = ChannelRange(buffer: src, c: c, offset: 0)
+            let to = ChannelRange(buffer: dst, c: emit.shape(step.output).c, offset: 0)
+            try emit.copyChannels(from, to: to, count: c, step, zeroRest: true, label: "closed")
+            return step.activation == .relu ? try emit.rectify(step) : ()
+        }
         emit.mayReplace(src, by: dst)
         let args = emit.sum(
             of: [emit.pointer(src)], to: emit.pointer(dst), elements: emit.shape(step.output).count,
@@ -138,7 +146,7 @@ struct GatedStep {
     private func addedBackward(_ emit: Emitter) throws(RengaError) -> BufferID {
         if step.activation == .relu { try emit.maskGradient(step.output) }
         let ddst = try emit.gradient(step.output)
-        if let add = step.add { try emit.passGradient(ddst, to: add) }
+        try emit.passGradient(ddst, toAddOf: step)
         return ddst
     }
 

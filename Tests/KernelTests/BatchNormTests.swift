@@ -12,6 +12,8 @@ struct BatchNormCase {
     var affine = true
     var accumulate = false
     var epsilon: Float = 1e-5
+    /// Channels of what is added, where there are fewer.
+    var narrow: Int?
 
     var src: [Float] = []
     var gamma: [Float] = []
@@ -57,7 +59,7 @@ struct BatchNormCase {
         (arguments.isa, arguments.rows, arguments.c) = (isa, Int64(rows), Int64(c))
         arguments.src = x.map
         if affine { (arguments.gamma, arguments.beta) = (g.readable, b.readable) }
-        if add { arguments.add = r.map }
+        if add { (arguments.add, arguments.add_c) = (r.map, Int64(narrow ?? 0)) }
         (arguments.mean, arguments.rstd) = (mean.pointer, rstd.pointer)
         (arguments.running_mean, arguments.running_var) = (runningMean.pointer, runningVar.pointer)
         (arguments.epsilon, arguments.momentum, arguments.relu) = (epsilon, 0.1, relu ? 1 : 0)
@@ -78,7 +80,7 @@ struct BatchNormCase {
         var train = rk_batch_norm_train_args()
         (train.isa, train.rows, train.c) = (isa, Int64(rows), Int64(c))
         (train.src, train.gamma, train.beta) = (x.map, g.readable, b.readable)
-        if add { train.add = r.map }
+        if add { (train.add, train.add_c) = (r.map, Int64(narrow ?? 0)) }
         (train.mean, train.rstd, train.scale_shift) = (mean.pointer, rstd.pointer, kept.pointer)
         (train.epsilon, train.momentum, train.relu) = (epsilon, 0.1, relu ? 1 : 0)
         (train.dst, train.scratch) = (dst.mutableMap, scratch.pointer)
@@ -87,7 +89,8 @@ struct BatchNormCase {
         (affine.isa, affine.rows, affine.c) = (isa, Int64(rows), Int64(c))
         (affine.src, affine.center) = (x.map, mean.readable)
         (affine.scale, affine.shift) = (kept.readable, kept.readable + c)
-        (affine.add, affine.relu, affine.dst) = (train.add, train.relu, again.mutableMap)
+        (affine.add, affine.add_c) = (train.add, train.add_c)
+        (affine.relu, affine.dst) = (train.relu, again.mutableMap)
         runStep(rk_scale_shift, affine, threads: threads)
         assertIntact([x, g, b, r, dst, again, mean, rstd, kept, scratch], "\(self)")
         return (dst.values, again.values)
@@ -119,7 +122,7 @@ struct BatchNormCase {
         (arguments.relu, arguments.frozen_stats) = (relu ? 1 : 0, frozen ? 1 : 0)
         (arguments.accumulate_dsrc, arguments.accumulate_dadd) = (accumulate ? 1 : 0, accumulate ? 1 : 0)
         if wanted.dsrc { arguments.dsrc = dsrc.mutableMap }
-        if add { arguments.dadd = dadd.mutableMap }
+        if add { (arguments.dadd, arguments.dadd_c) = (dadd.mutableMap, Int64(narrow ?? 0)) }
         if wanted.affine { (arguments.dgamma, arguments.dbeta) = (dgamma.pointer, dbeta.pointer) }
         arguments.scratch = scratch.pointer
         runStep(rk_batch_norm_backward, arguments, threads: threads)
@@ -146,7 +149,7 @@ struct BatchNormCase {
         var arguments = rk_scale_shift_args()
         (arguments.isa, arguments.rows, arguments.c) = (isa, Int64(rows), Int64(c))
         (arguments.src, arguments.scale, arguments.shift) = (x.map, scale.readable, shift.readable)
-        if add { arguments.add = r.map }
+        if add { (arguments.add, arguments.add_c) = (r.map, Int64(narrow ?? 0)) }
         (arguments.relu, arguments.dst) = (relu ? 1 : 0, dst.mutableMap)
         runStep(rk_scale_shift, arguments, threads: threads)
         assertIntact([x, g, b, r, m, v, scale, shift, rstd, dst], "\(self)")
@@ -216,6 +219,39 @@ final class BatchNormTests: XCTestCase {
                     }
                 }
             }
+        }
+    }
+
+    /// A sum with fewer channels is one with zeros behind them, in both passes, whole and in parts: the same bits.
+    func testSumWithFewerChannels() {
+        for (rows, c, narrow) in [(3, 70, 1), (31, 17, 16), (97, 13, 3), (130, 48, 32), (2, 2053, 40)] {
+            for (relu, frozen) in [(false, false), (true, false), (true, true)] {
+                checkFewer(rows, c, narrow, relu: relu, frozen: frozen)
+            }
+        }
+    }
+
+    private func checkFewer(_ rows: Int, _ c: Int, _ narrow: Int, relu: Bool, frozen: Bool) {
+        var plain = BatchNormCase(rows: rows, c: c, relu: relu, add: true, frozen: frozen)
+        plain.accumulate = rows % 2 == 1
+        var (few, zeros) = (plain, plain)
+        few.narrow = narrow
+        zeros.residual = (0..<rows * c).map { $0 % c < narrow ? plain.residual[$0 / c * narrow + $0 % c] : 0 }
+        let (one, padded) = (few, zeros)
+        forEachSetAndTeam { isa, threads, name in
+            let what = "\(name) \(rows)x\(c), \(narrow) added, relu \(relu) frozen \(frozen)"
+            let (found, expected) = (one.forward(isa, threads), padded.forward(isa, threads))
+            assertSameBits(found.all, expected.all, what)
+            assertSameBits(one.forwardAndAgain(isa, threads).again, found.dst, what)
+            let back = one.backward(isa, threads, after: found)
+            let whole = padded.backward(isa, threads, after: found)
+            assertSameBits(back.dsrc + back.dgamma + back.dbeta, whole.dsrc + whole.dgamma + whole.dbeta, what)
+            let added = (0..<rows * narrow).map { at in
+                let wide = at / narrow * c + at % narrow
+                let d = relu && !(found.dst[wide] > 0) ? 0 : one.ddst[wide]
+                return one.accumulate ? one.before[at] + d : d
+            }
+            assertSameBits(back.dadd, added + one.before.dropFirst(rows * narrow), what)
         }
     }
 

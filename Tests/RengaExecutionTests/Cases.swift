@@ -121,7 +121,67 @@ enum Cases {
             let d = try net.add("dropout", from: [a])
             try net.add("concat", from: [a, b, c, d])
         }
+        try addPadded(add)
         return cases + (try blocks()) + (try GatedCases.some())
+    }
+
+    /// Sums with a map of 6 channels behind which there are zero channels: what takes them in, with and without an activation, and what
+    /// cannot.
+    private static func addPadded(
+        _ add: (String, (inout Layers, ValueID) throws -> Void) throws -> Void
+    ) throws {
+        let wide: Attributes = ["channels": "19", "kernel": "3", "pad": "1", "bias": "no"]
+        let norm: (inout Layers, ValueID) throws -> ValueID = { net, x in
+            try net.add("convolution", wide, from: [x])
+            return try net.add("batch_norm")
+        }
+        let makers: [(String, (inout Layers, ValueID) throws -> ValueID)] = [
+            ("batch norm", norm),
+            (
+                "frozen batch norm",
+                { net, x in
+                    try net.add("convolution", wide, from: [x])
+                    return try net.add("batch_norm", ["mode": "frozen_statistics"])
+                }
+            ),
+            ("convolution", { net, x in try net.add("convolution", wide, from: [x]) }),
+            (
+                "gates of samples",
+                { net, x in
+                    let value = try norm(&net, x)
+                    return try net.add("stochastic_gate", ["scope": "sample", "split": "6"], from: [value])
+                }
+            ),
+            ("gate", { net, x in try net.add("stochastic_gate", ["split": "6"], from: [try norm(&net, x)]) }),
+            (
+                "pooling",
+                { net, x in
+                    try net.add("convolution", wide, from: [x])
+                    return try net.add("max_pool", ["kernel": "3", "pad": "1"])
+                }
+            ),
+        ]
+        for (name, make) in makers {
+            for activation in name == "convolution" ? ["", "relu", "prelu"] : ["", "relu"] {
+                try add("zero-padded shortcut, \(name) \(activation)") { net, x in
+                    let branch = try make(&net, x)
+                    let pad = try net.add("channel_pad", ["after": "13"], from: [x])
+                    try net.add("add", from: activation == "" ? [pad, branch] : [branch, pad])
+                    if activation != "" { try net.add(activation) }
+                    try net.add("max_pool", ["kernel": "2", "stride": "2"])
+                }
+            }
+        }
+        try add("zero-padded shortcut of two readers, of two padded maps, and with zeros before") { net, x in
+            let pad = try net.add("channel_pad", ["after": "13"], from: [x])
+            let one = try net.add("add", from: [try norm(&net, x), pad])
+            let two = try net.add("add", from: [try norm(&net, one), pad])
+            let small = try net.add("relu", from: [x])
+            let first = try net.add("channel_pad", ["after": "13"], from: [small])
+            let second = try net.add("channel_pad", ["before": "12", "after": "1"], from: [small])
+            let pads = try net.add("add", from: [first, second])
+            try net.add("add", from: [two, pads])
+        }
     }
 
     /// Residual blocks: post- and pre-activation, with identity, projection and zero-padded shortcuts.

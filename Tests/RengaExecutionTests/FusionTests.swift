@@ -1,4 +1,5 @@
 // FusionTests.swift: which nodes run as one step, as a list that people can read.
+import RengaArchitectures
 import RengaExecution
 import RengaNetwork
 import RengaRewrites
@@ -41,9 +42,35 @@ final class FusionTests: XCTestCase {
                 "convolution_2: convolution(relu_1) + relu",
                 "convolution_3: convolution(relu_2) + add(convolution_1)",
             ])
-        XCTAssertTrue(inference.contains("convolution_7: convolution(relu_6) + add(channel_pad_1)"), "\(inference)")
+        let padded = "convolution_7: convolution(relu_6) + add(average_pool_1 to its first channels)"
+        XCTAssertTrue(inference.contains(padded), "\(inference)")
         let training = try steps(network, .training, fold: false)
         XCTAssertTrue(training.contains("convolution_3: convolution(relu_2) + add(convolution_1)"), "\(training)")
+    }
+
+    /// The zeros of pyramidal networks' shortcuts are never made, in any plan.
+    func testPyramidalNetworksMakeNoZeros() throws {
+        let variants: [Attributes] = [
+            ["depth": "8"], ["depth": "11", "block": "bottleneck"],
+            ["depth": "8", "stochastic_depth": "separate", "gate_closed": "skip"],
+            ["depth": "8", "stochastic_depth": "separate", "gate_scope": "sample"],
+        ]
+        for options in variants {
+            let all = options.merging(["alpha": "12", "input": "8x8x3"]) { $1 }
+            let network = try Architectures.make("pyramidnet", options: all, seed: 5)
+            XCTAssertEqual(network.nodes.filter { $0.op is ChannelPad }.count, 3, "\(options)")
+            for precision in [Precision.f32, .bf16] {
+                var session = SessionOptions()
+                (session.batch, session.precision) = (3, precision)
+                let check = try GradientCheck(network, n: 3)
+                let plan = try check.plan { $0.precision = precision }
+                try plan.run(check.images, check.labels)
+                let names =
+                    try Session(network, session).profile(runs: 1).map(\.name) + plan.profile(runs: 1).map(\.info.name)
+                XCTAssertTrue(names.contains { $0.contains("conv2") }, "\(options)")
+                XCTAssertEqual(names.filter { $0.contains("pad") }, [], "\(options)")
+            }
+        }
     }
 
     func testValuesWithOtherReadersStayApart() throws {

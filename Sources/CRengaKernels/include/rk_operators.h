@@ -32,6 +32,7 @@ typedef struct rk_batch_norm_train_args {
   int32_t relu;
   void *dst;
   float *scratch; /* rk_batch_norm_scratch(rows, c) floats */
+  int64_t add_c;  /* channels of add, of which there may be fewer than C: nothing is added to the others; 0 = C */
 } rk_batch_norm_train_args;
 /* Also of the backward passes of batch norm and PReLU. About 3/16 of the map's floats at most, and no less than 3 C. */
 size_t rk_batch_norm_scratch(int64_t rows, int64_t c);
@@ -48,6 +49,7 @@ typedef struct rk_scale_shift_args {
   const float *center;        /* [C]; NULL = 0 */
   int32_t relu;
   void *dst;
+  int64_t add_c; /* as in rk_batch_norm_train */
 } rk_scale_shift_args;
 void rk_scale_shift(const void *args, const rk_team *team);
 
@@ -74,6 +76,7 @@ typedef struct rk_batch_norm_backward_args {
   void *dadd;            /* [rows,C], NULL = not wanted; may be ddst if dsrc is not */
   float *dgamma, *dbeta; /* [C], overwritten; NULL = not wanted */
   float *scratch;        /* rk_batch_norm_scratch(rows, c) floats */
+  int64_t dadd_c;        /* channels of dadd, the first ones; 0 = C; fewer: it may not be ddst */
 } rk_batch_norm_backward_args;
 void rk_batch_norm_backward(const void *args, const rk_team *team);
 
@@ -133,6 +136,7 @@ typedef struct rk_batch_norm_gradients_apply_args {
   const float *mean, *mask_scale, *mask_shift, *scale, *slope, *shift;
   int32_t accumulate_dsrc, accumulate_dadd;
   void *dsrc, *dadd;
+  int64_t dadd_c; /* as in rk_batch_norm_backward */
 } rk_batch_norm_gradients_apply_args;
 void rk_batch_norm_gradients_apply(const void *args, const rk_team *team);
 

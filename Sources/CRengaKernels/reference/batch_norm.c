@@ -3,7 +3,6 @@
 #include <math.h>
 
 static double value_or(const float *values, int64_t i, double otherwise) { return values == NULL ? otherwise : (double)values[i]; }
-static double add_or_zero(const void *add, rk_type type, int64_t i) { return add == NULL ? 0 : (double)rk_get(add, type, i); }
 
 void rk_reference_batch_norm_train(const rk_batch_norm_train_args *a) {
   if (a->rows <= 0) return;
@@ -21,15 +20,17 @@ void rk_reference_batch_norm_train(const rk_batch_norm_train_args *a) {
     if (a->running_var != NULL) a->running_var[i] = (float)((1 - momentum) * (double)a->running_var[i] + momentum * unbiased);
   }
   rk_scale_shift_args affine = {.type = a->type, .rows = a->rows, .c = a->c, .src = a->src, .add = a->add, .dst = a->dst};
-  affine.center = a->mean, affine.scale = scale, affine.shift = shift, affine.relu = a->relu;
+  affine.center = a->mean, affine.scale = scale, affine.shift = shift, affine.relu = a->relu, affine.add_c = a->add_c;
   rk_reference_scale_shift(&affine);
 }
 
 void rk_reference_scale_shift(const rk_scale_shift_args *a) {
+  const int64_t add_c = a->add_c != 0 ? a->add_c : a->c;
   for (int64_t at = 0; at < a->rows * a->c; at++) {
     int64_t i = at % a->c;
     double centred = (double)rk_get(a->src, a->type, at) - value_or(a->center, i, 0);
-    double y = centred * (double)a->scale[i] + (double)a->shift[i] + add_or_zero(a->add, a->type, at);
+    double y = centred * (double)a->scale[i] + (double)a->shift[i];
+    if (a->add != NULL && i < add_c) y += (double)rk_get(a->add, a->type, at / a->c * add_c + i);
     rk_put(a->dst, a->type, at, a->relu && y < 0 ? 0 : (float)y);
   }
 }
@@ -49,7 +50,9 @@ static void channel_backward(const rk_batch_norm_backward_args *a, int64_t i) {
     int64_t at = row * a->c + i;
     double d = masked(a, at), normal = ((double)rk_get(a->src, a->type, at) - mean) * rstd;
     double dsrc = value_or(a->gamma, i, 1) * rstd * (a->frozen_stats ? d : d - dbeta / rows - normal * dgamma / rows);
-    if (a->dadd != NULL) rk_put(a->dadd, a->type, at, (float)(d + (a->accumulate_dadd ? (double)rk_get(a->dadd, a->type, at) : 0)));
+    const int64_t dadd_c = a->dadd_c != 0 ? a->dadd_c : a->c, add_at = row * dadd_c + i;
+    if (a->dadd != NULL && i < dadd_c)
+      rk_put(a->dadd, a->type, add_at, (float)(d + (a->accumulate_dadd ? (double)rk_get(a->dadd, a->type, add_at) : 0)));
     if (a->dsrc != NULL) rk_put(a->dsrc, a->type, at, (float)(dsrc + (a->accumulate_dsrc ? (double)rk_get(a->dsrc, a->type, at) : 0)));
   }
   if (a->dbeta != NULL) a->dbeta[i] = (float)dbeta;

@@ -5,7 +5,7 @@ import RengaNetwork
 
 extension BatchNorm: Executable {
     /// A sum with its own input would need two gradients of one value in one kernel.
-    package func fusible(_ purpose: Purpose) -> Fusible { [.add, .relu, .gate] }
+    package func fusible(_ purpose: Purpose) -> Fusible { [.add, .addOfFewer, .relu, .gate] }
 
     /// Batch statistics in parts; those that are given images apart, except for the gradients of their parameters.
     package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
@@ -55,8 +55,9 @@ extension BatchNorm: Executable {
             args.accumulate_dsrc = dsrc.accumulate ? 1 : 0
         }
         if let add = step.add, let dadd = try emit.gradientTarget(add, of: step) {
+            args.dadd_c = emit.addedChannels(step)
             // Only if dsrc did not take the place.
-            if !dadd.accumulate { emit.mayReplace(ddst, by: dadd.buffer) }
+            if !dadd.accumulate, args.dadd_c == 0 { emit.mayReplace(ddst, by: dadd.buffer) }
             args.dadd = emit.pointer(dadd.buffer)
             args.accumulate_dadd = dadd.accumulate ? 1 : 0
         }
@@ -85,6 +86,7 @@ extension BatchNorm: Executable {
         (args.epsilon, args.momentum) = (Float(epsilon), Float(momentum))
         args.relu = step.activation == .relu ? 1 : 0
         (args.src, args.add, args.dst) = maps.pointers(emit)
+        args.add_c = emit.addedChannels(step)
         args.scratch = emit.scratch(rk_batch_norm_scratch(args.rows, args.c))
         try emit.add(rk_batch_norm_train, args)
     }
@@ -133,6 +135,7 @@ extension BatchNorm: Executable {
         (args.rows, args.c) = (Int64(shape.rows), Int64(shape.c))
         args.relu = step.activation == .relu ? 1 : 0
         (args.src, args.add, args.dst) = maps.pointers(emit)
+        args.add_c = emit.addedChannels(step)
         return args
     }
 

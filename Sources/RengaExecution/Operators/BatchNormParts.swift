@@ -82,6 +82,7 @@ struct BatchNormParts {
         args.relu = step.activation == .relu ? 1 : 0
         args.src = UnsafeRawPointer(emit.pointer(src))
         if let add { args.add = UnsafeRawPointer(emit.pointer(add)) }
+        args.add_c = emit.addedChannels(step)
         args.dst = emit.pointer(dst)
         try emit.add(rk_scale_shift, args)
     }
@@ -161,8 +162,9 @@ struct BatchNormParts {
             args.accumulate_dsrc = dsrc.accumulate ? 1 : 0
         }
         if let dadd {
+            args.dadd_c = emit.addedChannels(step)
             // Only if dsrc did not take the place.
-            if !dadd.accumulate { emit.mayReplace(ddst, by: dadd.buffer) }
+            if !dadd.accumulate, args.dadd_c == 0 { emit.mayReplace(ddst, by: dadd.buffer) }
             args.dadd = emit.pointer(dadd.buffer)
             args.accumulate_dadd = dadd.accumulate ? 1 : 0
         }

@@ -4,9 +4,10 @@ import CRengaKernels
 import RengaNetwork
 
 extension Convolution: Executable {
-    /// Sum, activation and pooling run in the epilogue. PReLU needs its own input for the backward pass, so not in training.
+    /// Sum, activation and pooling run in the epilogue, but for a sum with fewer channels, which follows. PReLU needs its own input for the backward pass, so not in training.
     package func fusible(_ purpose: Purpose) -> Fusible {
-        purpose == .inference ? [.add, .addOfInput, .relu, .prelu, .pool] : [.add, .addOfInput, .relu, .gate]
+        let sums: Fusible = [.add, .addOfInput, .addOfFewer]
+        return sums.union(purpose == .inference ? [.relu, .prelu, .pool] : [.relu, .gate])
     }
 
     /// src `[N,H,W,C]`, weight `[R,S,C/G,K]`, dst `[N,OH,OW,K]`.
@@ -29,7 +30,7 @@ extension Convolution: Executable {
         try kernels(step, emit).backward(emit)
     }
 
-    private func kernels(_ step: FusedStep, _ emit: Emitter) -> ConvolutionKernels {
+    func kernels(_ step: FusedStep, _ emit: Emitter) -> ConvolutionKernels {
         let (src, dst) = (emit.shape(step.inputs[0]), emit.shape(step.unpooled(in: emit.graph)))
         var shape = rk_conv_shape()
         (shape.n, shape.h, shape.w, shape.c) = (Int64(src.n), Int64(src.h), Int64(src.w), Int64(src.c))

@@ -29,11 +29,13 @@ struct ConvolutionKernels {
     func forward(_ emit: Emitter) throws(RengaError) {
         var own = step
         (own.output, own.pool) = (step.unpooled(in: emit.graph), nil)
+        let addsFewer = step.fewerAdded(in: emit.graph) != nil
+        if addsFewer { (own.add, own.activation) = (nil, .none) }
         let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_FORWARD, emit.type(of: own))
         let packed = try emit.packedWeight(step.node, plan)
         let pools = step.pool != nil && plan.pools != 0 && emit.type(of: step) == emit.type(of: own)
         let src = try emit.input(step.inputs[0], of: own)
-        let add = try step.add.map { value throws(RengaError) in try emit.input(value, of: own) }
+        let add = try own.add.map { value throws(RengaError) in try emit.input(value, of: own) }
         let dst = try emit.value(pools ? step.output : own.output)
         var args = rk_conv_forward_args()
         args.pool = pools ? 1 : 0
@@ -46,7 +48,7 @@ struct ConvolutionKernels {
             if add != src, !pools { emit.mayReplace(add, by: dst) }
             args.add = UnsafeRawPointer(emit.pointer(add))
         }
-        switch step.activation {
+        switch own.activation {
         case .none: args.activation = RK_ACTIVATION_NONE
         case .relu: args.activation = RK_ACTIVATION_RELU
         case .prelu(let node):
@@ -56,6 +58,7 @@ struct ConvolutionKernels {
         args.dst = emit.pointer(dst)
         args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
         try emit.add(rk_conv_forward, args, algorithm: algorithmName(plan.algorithm), macs: macs)
+        if addsFewer { try emit.addFewer(step) }
         guard let pool = step.pool, !pools else { return }
         let rest = FusedStep(node: pool, inputs: [own.output], output: step.output, nodes: [pool])
         try emit.graph.nodes[pool].executable().forward(rest, emit)
@@ -67,7 +70,7 @@ struct ConvolutionKernels {
         let ddst = try emit.gradient(step.output)
         if let dweight = emit.parameterGradient(step.node, "weight") { try backwardWeight(ddst, dweight, emit) }
         if let dsrc = try emit.gradientTarget(step.inputs[0], of: step) { try backwardData(ddst, dsrc, emit) }
-        if let add = step.add { try emit.passGradient(ddst, to: add) }
+        try emit.passGradient(ddst, toAddOf: step)
     }
 
     private func backwardWeight(

@@ -5,7 +5,7 @@ import RengaNetwork
 
 extension StochasticGate: Executable {
     /// The sum and the ReLU behind it.
-    package func fusible(_ purpose: Purpose) -> Fusible { [.add, .relu] }
+    package func fusible(_ purpose: Purpose) -> Fusible { [.add, .addOfFewer, .relu] }
 
     /// dst = relu?(gate(src) + add); in inference the gate is its survival probability.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
@@ -13,12 +13,16 @@ extension StochasticGate: Executable {
         let add = try step.add.map { value throws(RengaError) in try emit.input(value, of: step) }
         let dst = try emit.value(step.output)
         if emit.settings.purpose == .inference { return try scale(src, add, to: dst, step, emit) }
+        let addsFewer = step.fewerAdded(in: emit.graph) != nil
         var args = try arguments(step, emit)
         args.src = UnsafeRawPointer(emit.pointer(src))
-        args.add = add.flatMap { UnsafeRawPointer(emit.pointer($0)) }
-        args.relu = step.activation == .relu ? 1 : 0
+        if !addsFewer {
+            args.add = add.flatMap { UnsafeRawPointer(emit.pointer($0)) }
+            args.relu = step.activation == .relu ? 1 : 0
+        }
         args.dst = emit.pointer(dst)
         try emit.add(rk_gate, args)
+        if addsFewer { try emit.addFewer(step) }
     }
 
     /// dsrc = gate(ddst), dadd = ddst.
@@ -32,7 +36,7 @@ extension StochasticGate: Executable {
             if dsrc.accumulate { args.add = UnsafeRawPointer(args.dst) }
             try emit.add(rk_gate, args, "backward")
         }
-        if let add = step.add { try emit.passGradient(ddst, to: add) }
+        try emit.passGradient(ddst, toAddOf: step)
     }
 
     /// A gate for the whole batch is one for a single sample of all pixels.
@@ -66,6 +70,7 @@ extension StochasticGate: Executable {
         (args.rows, args.c) = (Int64(shape.rows), Int64(shape.c))
         args.src = UnsafeRawPointer(emit.pointer(src))
         args.add = add.flatMap { UnsafeRawPointer(emit.pointer($0)) }
+        args.add_c = emit.addedChannels(step)
         (args.scale, args.shift) = (UnsafePointer(factors), UnsafePointer(factors + shape.c))
         args.relu = step.activation == .relu ? 1 : 0
         args.dst = emit.pointer(dst)
