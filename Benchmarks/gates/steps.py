@@ -3,7 +3,7 @@
     python3 Benchmarks/gates/steps.py [--depth 38] [--alpha 36] [--steps 40]        (RENGA_LIBRARY, PYTHONPATH=bindings/python/src)
 
 One thread, and its processor time: other processes disturb that little. Steps of all kinds take turns. Gates differ from step to step: means over the steps are quoted,
-beside the work that the drawn gates leave (first convolution unless all is closed; the second one likewise, see `work`). What it is not: a
+beside the work that the drawn gates leave (see `work`). What it is not: a
 comparison of accuracies (Benchmarks/experiments).
 """
 
@@ -24,14 +24,9 @@ KINDS = {
 
 
 def work(gates):
-    """The parts of the blocks' forward work that the gates leave: what is left out here, and what the paper's arithmetic allows."""
-    done, least = [], []
-    for open_ in gates.values():
-        first = float(open_.any())
-        done.append(first)
-        # The convolution of the channels with a shortcut is nearly all of the second one.
-        least.append((first + float(open_[0, 0])) / 2)
-    return (np.mean(done), np.mean(least)) if done else (1.0, 1.0)
+    """The part of the convolutions' work that the gates leave: the first one of a block unless all is closed, and of the second one,
+    taken as equal, nearly nothing where only the new channels are open: their few columns alone are computed then."""
+    return np.mean([(float(open_.any()) + float(open_[0, 0])) / 2 for open_ in gates.values()]) if gates else 1.0
 
 
 def main():
@@ -57,9 +52,8 @@ def main():
     plain = np.median(seconds["none"])
     print(f"PyramidNet {args.depth}, alpha {args.alpha}, batch {args.batch}: {1e3 * plain:.1f} ms a step (median)")
     for kind in KINDS:
-        done, least = np.mean(works[kind], axis=0)
         print(f"  {kind:14s} {100 * np.mean(seconds[kind]) / np.mean(seconds['none']):5.1f} % of the time;"
-              f" blocks' work left {100 * done:5.1f} %, at least needed {100 * least:5.1f} %")
+              f" of the convolutions' work the gates leave {100 * np.mean(works[kind]):5.1f} %")
 
 
 if __name__ == "__main__":

@@ -39,12 +39,12 @@ extension Emitter {
 
     /// The plan of one convolution pass over maps of `type`. Plans of the same weights for other batches take the same algorithm, so that
     /// an image gives the same bits in any batch and packed weights are shared: what was forced for the layer, then what keeps its weights as
-    /// asked for, then what was forced for all, then timed, then the rule's.
+    /// asked for, then what was forced for all, then timed, then the rule's. `part`: for some of the layer's channels.
     func convolutionPlan(
-        _ node: Int, _ shape: rk_conv_shape, _ pass: rk_conv_pass, _ type: rk_type
+        _ node: Int, _ shape: rk_conv_shape, _ pass: rk_conv_pass, _ type: rk_type, part: Bool = false
     ) throws(RengaError) -> rk_conv_plan {
         let name = graph.nodes[node].name
-        let key = "\(name):\(pass.rawValue)"
+        let key = "\(name):\(pass.rawValue)\(part ? ":part" : "")"
         let forced = settings.layerAlgorithms[name]
         let fixed = weights.algorithms[key] ?? forced
         let free =

@@ -35,6 +35,9 @@ package final class GateTable {
         case closed(Pass, step: Int)
         /// One of the two gates in that step is closed while the other one is open.
         case partClosed(step: Int, part: Int)
+        /// That convolution is needed, but for the channels of its ``narrowPart(_:_:)`` alone, or for others as well.
+        case narrow(Pass, step: Int)
+        case wide(Pass, step: Int)
     }
 
     /// One gate layer.
@@ -82,6 +85,8 @@ package final class GateTable {
     /// For each fused step the entries of which one must be open; nil: it is always needed.
     private let needs: [Pass: [Set<Int>?]]
     private var needOfValue: [ValueID: Set<Int>?] = [:]
+    /// By fused step.
+    private var narrowParts: [Int: NarrowPart] = [:]
     private let skips: Bool
     private var cells: [Condition: UnsafeMutablePointer<Int32>] = [:]
     private var blocks: [Buffer] = []
@@ -112,6 +117,35 @@ package final class GateTable {
             need.flatMap { $0.allSatisfy { entries[$0].op.closed == .skip } ? $0 : nil }
         }
         needs = [.forward: forward, .backward: backward]
+        narrowParts = GateTable.narrowParts(graph, steps, entries, entryOfStep)
+    }
+
+    /// Convolutions whose only reader is a batch norm with two gates of its own, with the channels of the gate that has fewer, where
+    /// those are at most half of them: what else there is to do for every channel would eat up less.
+    private static func narrowParts(
+        _ graph: Graph, _ steps: [FusedStep], _ entries: [Entry], _ entryOfStep: [Int: Int]
+    ) -> [Int: NarrowPart] {
+        var makers: [ValueID: Int] = [:]
+        var readers = [Int](repeating: 0, count: graph.shapes.count)
+        for value in graph.outputs + steps.flatMap(\.reads) { readers[value] += 1 }
+        var parts: [Int: NarrowPart] = [:]
+        for (index, step) in steps.enumerated() {
+            makers[step.output] = index
+            guard let number = entryOfStep[index], graph.nodes[step.node].op is BatchNorm,
+                entries[number].parts == 2, readers[step.inputs[0]] == 1, let maker = makers[step.inputs[0]],
+                canNarrow(graph, steps[maker])
+            else { continue }
+            let c = graph.shapes[step.output].c
+            let channels = entries[number].op.channels(c).enumerated().min { $0.element.count < $1.element.count }
+            guard let channels, (1..<c / 2 + 1).contains(channels.element.count) else { continue }
+            parts[maker] = NarrowPart(entry: number, part: channels.offset, channels: channels.element)
+        }
+        return parts
+    }
+
+    private static func canNarrow(_ graph: Graph, _ step: FusedStep) -> Bool {
+        guard let convolution = graph.nodes[step.node].op as? Convolution else { return false }
+        return convolution.groups == 1 && !convolution.hasBias && step.nodes == [step.node]
     }
 
     /// For each value the entries one of which must be open for its contents to matter; nil: they always do.
@@ -201,6 +235,8 @@ extension GateTable {
         case .partClosed(let step, let part):
             guard let open = entry(step)?.open[0] else { return false }
             return open.contains(true) && !open[min(part, open.count - 1)]
+        case .narrow(let pass, let step): return isNeeded(pass, step) && isNarrow(step)
+        case .wide(let pass, let step): return isNeeded(pass, step) && !isNarrow(step)
         }
     }
 }
@@ -208,6 +244,18 @@ extension GateTable {
 // MARK: - What is emitted
 
 extension GateTable {
+    /// The channels of a convolution that are in some runs the only ones needed; nil: there are none, or all are computed in any run.
+    func narrowPart(_ pass: Pass, _ step: Int) -> NarrowPart? {
+        narrowParts[step].flatMap { canSkip(pass, entries[$0.entry].step) ? $0 : nil }
+    }
+
+    /// Whether of the two gates behind that convolution only the one of fewer channels is open.
+    private func isNarrow(_ step: Int) -> Bool {
+        guard let narrow = narrowParts[step] else { return false }
+        let open = entries[narrow.entry].open[0]
+        return open[narrow.part] && !open[1 - narrow.part]
+    }
+
     /// The gate in the fused step of that index.
     func entry(_ step: Int) -> Entry? { entryOfStep[step].map { entries[$0] } }
 

@@ -40,6 +40,7 @@ struct TrainingEmission {
         if passage == .recomputation { emit.forget(step.output) }
         emit.begin(group: group, name: emit.graph.nodes[step.node].name, passage)
         if let gated = try GatedStep(step, emit) { return try gated.forward(emit) }
+        if let narrowed = try NarrowedStep(step, group, .forward, emit) { return try narrowed.forward(emit) }
         try emit.only(where: try gates.cellOfNeed(.forward, group)) { () throws(RengaError) in
             try emit.graph.nodes[step.node].executable().forward(step, emit)
         }
@@ -50,6 +51,7 @@ struct TrainingEmission {
         emit.begin(group: group, name: emit.graph.nodes[step.node].name, .backward)
         try gates.prepareBackward(group, step, emit)
         if let gated = try GatedStep(step, emit) { return try gated.backward(emit) }
+        if let narrowed = try NarrowedStep(step, group, .backward, emit) { return try narrowed.backward(emit) }
         try emit.only(where: try gates.cellOfNeed(.backward, group)) { () throws(RengaError) in
             try emit.graph.nodes[step.node].executable().backward(step, emit)
             try emit.settleGradients()

@@ -120,6 +120,24 @@ final class GateTests: XCTestCase {
         }
     }
 
+    /// Where of the last convolution only the new channels (at most half) are open, they alone are computed, backward in any case.
+    func testOnlyTheOpenChannelsOfAConvolution() throws {
+        for (closed, forward) in [("skip", 3), ("run", 0)] {
+            let network = try GatedCases.pyramid(["closed": closed])
+            let plan = try GradientCheck(network, n: 3).plan()
+            let macs = { (work: String) in
+                plan.program.infos.filter { $0.name.hasSuffix(": \(work)") }.map(\.macs)
+            }
+            XCTAssertEqual(macs("part").count, forward, closed)
+            // 30 pixels of 7 inputs for 2 outputs, then 9 of 10 for 3 and of 11 for 1: batch 3, 3x3.
+            let expected = [30 * 7 * 2, 9 * 10 * 3, 9 * 11 * 1].map { 3 * 9 * $0 }
+            XCTAssertEqual(macs("backward data part"), expected.reversed(), closed)
+            XCTAssertEqual(macs("backward weight part"), expected.reversed(), closed)
+        }
+        let single = try GradientCheck(GatedCases.post(["closed": "skip"]), n: 3).plan()
+        XCTAssertFalse(single.program.infos.contains { $0.name.hasSuffix("part") })
+    }
+
     func testWrongForcingsAreRefused() throws {
         let plan = try GradientCheck(try GatedCases.pyramid([:]), n: 2).plan()
         let gates = try XCTUnwrap(plan.gates)
