@@ -105,6 +105,7 @@ abi-record: needs-test ## record the ABI of the present header, at a release (re
 test-packages: wheel sdist deb $(VENV)/.ready-test # each package installed, used and removed
 	@Tests/PackageTests/test_python.sh dist/*.whl dist/*.tar.gz $(VENV)/bin/python
 	@Tests/PackageTests/test_deb.sh dist
+	@Tests/PackageTests/test_swift.sh
 
 fuzz: needs-build ## fuzz the file readers and the C interface (SECONDS=60 each)
 	@Tests/Fuzz/run.sh '$(SECONDS)'
@@ -152,7 +153,7 @@ bench-report: $(BENCH_VENV)/.ready ## pictures and the README's tables from the 
 
 # ---- keep tidy ----
 
-SWIFT_SOURCES := Package.swift Sources Tests
+SWIFT_SOURCES := Package.swift Sources Tests examples/swift
 C_SOURCES = $(shell git ls-files 'Sources/CRengaKernels/*.c' 'Sources/CRengaKernels/*.h' 'examples/*.c' 'examples/*.cpp' 'Tests/*.c')
 
 format: needs-swift $(VENV)/.ready-test ## format Swift, C and Python sources
