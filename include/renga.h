@@ -152,7 +152,7 @@ typedef struct renga_source {
 /* ---- Network: a value ---------------------------------------------------------------------------------------------------------- */
 
 /* A network: operators in topological order plus named parameters. It never runs by itself.
- * Made by renga_network_create, _load, _load_memory, _fold_batch_norm, renga_builder_finish, renga_trainer_network; broken by
+ * Made by renga_network_create, _load, _load_memory, _fold_batch_norm, _import_onnx, _import_onnx_memory, renga_builder_finish, renga_trainer_network; broken by
  * renga_network_free. */
 typedef struct renga_network renga_network;
 
@@ -226,6 +226,24 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_network_set_metadata(renga_network
 /* A network with every batch norm that can be folded into its convolution folded (same answers in inference, fewer steps).
  * out_report: NULL, or what was done as JSON. `network` stays as it is. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_network_fold_batch_norm(const renga_network *network, renga_network **out, char **out_report);
+
+/* Reads a network from an ONNX file (operator sets 6 to 26) that another program wrote; weights in further files are looked for beside it.
+ * All or nothing: a node that is not understood exactly refuses the whole file. Batch norms stay trainable; weights in f16, bf16, double or
+ * whole numbers become f32. The batch is open; where the file leaves the image size open the options say which.
+ * options: "height=224,width=224,layout=auto" (the defaults) or NULL. layout: what inputs of four axes are: "nchw", "nhwc", or as a first
+ * Transpose tells.
+ * out_report: NULL, or {"producer","operator_set","nodes","layers","inputs":[{"name","input","layout","shape"}],"outputs":[{"name",
+ * "layout","shape"}],"notes":[…],"unsupported":[{"node","operator","reason"}]}; a "layout" is the renga_layout in which the host's memory is
+ * ONNX's own ("cn": images are columns). Given also where the call fails for nodes that are not supported, all of which it lists;
+ * else NULL on failure. Free by renga_text_free.
+ * Memory: at most 64 times the size of the files and 64 MiB; little more than the weights for a trained network.
+ * Errors: RENGA_ERROR_UNSUPPORTED, RENGA_ERROR_FILE, RENGA_ERROR_CORRUPT_DATA, RENGA_ERROR_NOT_FOUND (an option),
+ * RENGA_ERROR_INVALID_ARGUMENT (its value), RENGA_ERROR_OUT_OF_MEMORY. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_import_onnx(const char *path, const char *options, renga_network **out,
+                                                                  char **out_report);
+/* The same from `size` bytes in memory, read during the call only. Weights in further files are RENGA_ERROR_UNSUPPORTED. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_import_onnx_memory(const void *data, size_t size, const char *options,
+                                                                         renga_network **out, char **out_report);
 
 /* ---- Builder: a network layer by layer ----------------------------------------------------------------------------------------- */
 

@@ -182,9 +182,31 @@ public:
     return network;
   }
 
+  /* options: as renga_network_import_onnx takes them. report: nullptr, or where to put it, which is done also where nodes are refused. */
+  static Network import_onnx(const std::string &path, const std::string &options = {}, std::string *report = nullptr) {
+    return imported(report, [&](renga_network **out, char **words) {
+      return renga_network_import_onnx(path.c_str(), detail::or_null(options), out, words);
+    });
+  }
+  static Network import_onnx(const void *data, std::size_t size, const std::string &options = {}, std::string *report = nullptr) {
+    return imported(report, [&](renga_network **out, char **words) {
+      return renga_network_import_onnx_memory(data, size, detail::or_null(options), out, words);
+    });
+  }
+
   renga_network *get() const noexcept { return handle_.get(); }
 
 private:
+  template <typename Import> static Network imported(std::string *report, Import import) {
+    renga_network *made = nullptr;
+    char *words = nullptr;
+    const renga_status status = import(&made, report ? &words : nullptr);
+    const detail::Owned<char> owned(words);
+    if (report) *report = words ? words : "";
+    detail::check(status);
+    return Network(made);
+  }
+
   explicit Network(detail::Owned<renga_network> handle) : handle_(std::move(handle)) {}
   detail::Owned<renga_network> handle_;
 };

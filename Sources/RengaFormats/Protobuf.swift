@@ -76,7 +76,7 @@ struct ProtobufReader {
     /// The message that lies in `range`, inside this one.
     func message(_ range: Range<Int>) -> ProtobufReader { ProtobufReader(source, range) }
 
-    private init(_ source: ProtobufSource, _ range: Range<Int>) {
+    init(_ source: ProtobufSource, _ range: Range<Int>) {
         (self.source, position, end) = (source, range.lowerBound, range.upperBound)
     }
 

@@ -10,7 +10,9 @@ import abi
 # Pointers that the header allows to be NULL.
 OPTIONAL = {
     ("renga_network_create", "options"), ("renga_network_set_metadata", "value"),
-    ("renga_network_fold_batch_norm", "out_report"), ("renga_builder_add_input", "name"),
+    ("renga_network_fold_batch_norm", "out_report"), ("renga_network_import_onnx", "options"),
+    ("renga_network_import_onnx", "out_report"), ("renga_network_import_onnx_memory", "options"),
+    ("renga_network_import_onnx_memory", "out_report"), ("renga_builder_add_input", "name"),
     ("renga_builder_add_layer", "attributes"), ("renga_builder_add_layer", "name"),
     ("renga_builder_finish", "initialization"), ("renga_session_create", "options"),
     ("renga_dataset_info", "out_shape"), ("renga_dataset_info", "out_classes"), ("renga_dataset_get", "images"),
@@ -24,6 +26,29 @@ OPTIONAL = {
     ("renga_evaluate", "out_loss"), ("renga_evaluate", "out_confusion"), ("renga_evaluate_in", "out_accuracy"),
     ("renga_evaluate_in", "out_loss"), ("renga_evaluate_in", "out_confusion"),
 }
+
+
+
+
+def _field(number, content):
+    """A field of protobuf: bytes, or a number below 128."""
+    if isinstance(content, int):
+        return bytes([number << 3, content])
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+def _value(name):
+    """An ONNX ValueInfo of f32 [1,3,4,4]."""
+    shape = b"".join(_field(1, _field(1, extent)) for extent in (1, 3, 4, 4))
+    return _field(1, name) + _field(2, _field(1, _field(1, 1) + _field(2, shape)))
+
+
+# An ONNX file of operator set 13 with one Relu.
+RELU_ONNX = (
+    _field(1, 8)
+    + _field(7, _field(1, _field(1, b"x") + _field(2, b"y") + _field(4, b"Relu")) + _field(11, _value(b"x")) + _field(12, _value(b"y")))
+    + _field(8, _field(2, 13))
+)
 
 
 class Out:
@@ -60,6 +85,8 @@ def arguments(world, name):
     w.renga.trainer_options_init(ctypes.byref(training), ctypes.sizeof(training))
     idx = pathlib.Path(w.folder)
     images_path, labels_path = write_idx(idx)
+    onnx_path = idx / "relu.onnx"
+    onnx_path.write_bytes(RELU_ONNX)
     pointers = (ctypes.c_void_p * 1)(ctypes.addressof(scores))
     pointers.scores = scores
     counts = (ctypes.c_size_t * 1)(3)
@@ -84,6 +111,8 @@ def arguments(world, name):
         "renga_network_get_metadata": [w.network, b"renga.architecture", Out()],
         "renga_network_set_metadata": [w.network, b"note", b"text"],
         "renga_network_fold_batch_norm": [w.network, Out(), Out()],
+        "renga_network_import_onnx": [str(onnx_path).encode(), None, Out(), Out()],
+        "renga_network_import_onnx_memory": [RELU_ONNX, len(RELU_ONNX), None, Out(), Out()],
         "renga_builder_create": [Out()],
         "renga_builder_add_input": [w.builder, b"second", 8, 8, 1, ctypes.byref(ctypes.c_int32())],
         "renga_builder_add_layer": [w.builder, b"relu", None, None, ints, 1, ctypes.byref(ctypes.c_int32())],

@@ -180,7 +180,7 @@ def test_quiet_and_progress_stay_off_pipes(command_line: CommandLine, npz: Path)
         ([], "COMMAND"),
         (["info"], "NETWORK"),
         (["info", "none.safetensors"], "none.safetensors"),
-        (["info", "x.onnx"], "ONNX"),
+        (["info", "x.onnx"], "x.onnx"),
         (["info", "arch:nosuch"], "resnet"),
         (["info", "arch:"], "no architecture"),
         (["info", "arch:resnet,depth"], "option=value"),

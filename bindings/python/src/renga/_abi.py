@@ -166,6 +166,8 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "renga_network_get_metadata": (_i32, (_handle, _text, _out_text)),
     "renga_network_set_metadata": (_i32, (_handle, _text, _text)),
     "renga_network_fold_batch_norm": (_i32, (_handle, _out_handle, _out_text)),
+    "renga_network_import_onnx": (_i32, (_text, _text, _out_handle, _out_text)),
+    "renga_network_import_onnx_memory": (_i32, (c.c_void_p, _size, _text, _out_handle, _out_text)),
     "renga_builder_create": (_i32, (_out_handle,)),
     "renga_builder_free": (None, (_handle,)),
     "renga_builder_add_input": (_i32, (_handle, _text, _i64, _i64, _i64, _p(_i32))),

@@ -5,6 +5,8 @@ Not here: raising them from a call (`_library.py`).
 
 from __future__ import annotations
 
+from typing import Any
+
 from ._abi import Status
 
 
@@ -60,6 +62,8 @@ class Unsupported(RengaError, NotImplementedError):
     """Well-formed, but beyond what this version does."""
 
     status = Status.UNSUPPORTED
+    #: Of an import: what the file was, and under "unsupported" all nodes that are not understood. Else empty.
+    report: dict[str, Any] = {}
 
 
 class Cancelled(RengaError):

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from . import _abi
 from ._arrays import F32Array, pointer, shape_text
-from ._errors import InvalidArgument, NotFound, ShapeMismatch
+from ._errors import InvalidArgument, NotFound, ShapeMismatch, Unsupported
 from ._handle import Handle
 from ._library import call, call_json, call_text, encode, encode_path, library, take_text
 from ._options import MAX_SEED, OptionValue, options_text, whole
@@ -86,6 +86,39 @@ class Network(Handle):
         out = ctypes.c_void_p()
         call("renga_network_load_memory", pointer(view), view.nbytes, ctypes.byref(out))
         return cls._wrap(out)
+
+    @classmethod
+    def import_onnx(
+        cls, source: str | os.PathLike[str] | bytes | bytearray | memoryview, **options: OptionValue
+    ) -> tuple[Network, dict[str, Any]]:
+        """Reads an ONNX file that another program wrote, by its path or from memory; returns the network and a report.
+
+        `options`: `height`, `width` (of images whose size the file leaves open; 224), `layout` (`"auto"`, `"nchw"`,
+        `"nhwc"`: axes of inputs with four). The report has `inputs` and `outputs` with the `layout` in which arrays are
+        ONNX's own, and `notes`. Batch norms stay trainable. Raises `Unsupported` where nodes are not understood: its
+        `report["unsupported"]` lists each `node`, `operator` and `reason`; `FileError`, `CorruptData`.
+        """
+        out, report = ctypes.c_void_p(), ctypes.c_void_p()
+        text = encode(options_text(options), "options") or None
+        try:
+            if isinstance(source, (bytes, bytearray, memoryview)):
+                view = np.frombuffer(source, dtype=np.uint8)
+                arguments = (pointer(view), view.nbytes, text, ctypes.byref(out), ctypes.byref(report))
+                call("renga_network_import_onnx_memory", *arguments)
+            else:
+                path = encode_path(source)
+                call("renga_network_import_onnx", path, text, ctypes.byref(out), ctypes.byref(report))
+        except Unsupported as error:
+            error.report = json.loads(take_text(report) or "{}")
+            raise
+        return cls._wrap(out), json.loads(take_text(report) or "{}")
+
+    @classmethod
+    def from_onnx(
+        cls, source: str | os.PathLike[str] | bytes | bytearray | memoryview, **options: OptionValue
+    ) -> Network:
+        """`import_onnx` without the report."""
+        return cls.import_onnx(source, **options)[0]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Saves: written beside, synced, renamed over `path`. On failure a file that stood there is untouched."""

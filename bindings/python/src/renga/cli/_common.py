@@ -7,6 +7,7 @@ import json
 import math
 from typing import Any
 
+from .._errors import Unsupported
 from ..network import Network
 
 #: Text for people, and the object for --json.
@@ -68,14 +69,24 @@ def architecture_options(spec: str) -> tuple[str, dict[str, str]]:
 
 
 def open_network(spec: str, seed: int, defaults: dict[str, str] | None = None) -> Network:
-    """A network file, or an architecture with initial weights; `defaults` are options that the spec may leave out."""
+    """A network file, an ONNX file, or an architecture with initial weights; `defaults` are options that the spec may leave out."""
     name, options = architecture_options(spec)
     if name:
         text = ",".join(f"{key}={value}" for key, value in {**(defaults or {}), **options}.items())
         return Network.create_from_text(name, text, seed=seed)
-    if spec.endswith(".onnx"):
-        raise UsageError(f"{spec}: ONNX files are not in this version; network files of Renga and arch:NAME are")
-    return Network.load(spec)
+    return import_network(spec)[0] if spec.endswith(".onnx") else Network.load(spec)
+
+
+def import_network(path: str, **options: int | str) -> tuple[Network, dict[str, Any]]:
+    """An ONNX file as a network, and the report; a sentence lists all nodes that are not understood."""
+    try:
+        return Network.import_onnx(path, **options)
+    except Unsupported as error:
+        refused = error.report.get("unsupported", [])
+        if not refused:
+            raise
+        lines = [f"{one['node']!r} ({one['operator']}): {one['reason']}" for one in refused]
+        raise UsageError(f"{path}: {len(refused)} nodes are not supported: {'; '.join(lines)}") from None
 
 
 def show(options: argparse.Namespace, text: str, result: dict[str, Any]) -> None:

@@ -12,12 +12,13 @@ from .._options import PRECISIONS
 from .._version import VERSION
 from ._bench import bench
 from ._common import UsageError, byte_count, positive, positives, show, size
+from ._convert import convert
 from ._inspect import archs, fold, info
 from ._run import run
 from ._train import evaluate, train
 
 _TUNE = "choose each convolution's algorithm by timing on this machine"
-_NETWORK = "a network file, or arch:NAME,option=value,… (`renga archs` lists names and options)"
+_NETWORK = "a network file, an ONNX file (.onnx), or arch:NAME,option=value,… (`renga archs` lists names and options)"
 _SET = (
     "'fashion-mnist', a folder of IDX or CIFAR files, a folder of images by class, "
     "or an .npz (x_train, y_train, x_test, y_test)"
@@ -143,6 +144,17 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("network", metavar="NETWORK", help=_NETWORK)
     one.add_argument("--data", required=True, metavar="SET", help=_SET)
     _seed(one)
+
+    one = command("convert", convert, "read an ONNX file and write a network file")
+    one.add_argument("network", metavar="IN.onnx", help="the ONNX file")
+    one.add_argument("out", metavar="OUT", help="the network file")
+    one.add_argument("--size", type=size, metavar="HxW", help="image size where the file leaves it open (224x224)")
+    one.add_argument(
+        "--layout",
+        choices=("auto", "nchw", "nhwc"),
+        default="auto",
+        help="axes of the file's images (default: as found)",
+    )
 
     one = command("fold", fold, "fold batch norms into convolutions")
     one.add_argument("network", metavar="NETWORK", help=_NETWORK)
