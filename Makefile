@@ -22,7 +22,7 @@ export SWIFT_BACKTRACE := enable=no
 
 .DEFAULT_GOAL := help
 .PHONY: abi-record help demo test build install uninstall bench experiments format lint clean wheel sdist deb fuzz sanitize \
-	test-experiments test-engine test-outside lint-python test-install test-packages test-cross test-fuzz check-library needs-swift needs-build needs-demo needs-test needs-venv
+	test-experiments test-engine test-outside lint-python test-install test-documents test-packages test-cross test-fuzz check-library needs-swift needs-build needs-demo needs-test needs-venv
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -86,7 +86,7 @@ demo: needs-demo wheel ## train on Fashion-MNIST, run from C, write demo/report.
 
 # ---- prove ----
 
-test: needs-test lint lint-python build test-engine test-outside test-experiments test-install test-packages test-cross test-fuzz ## run everything (under 15 minutes)
+test: needs-test lint lint-python build test-engine test-outside test-experiments test-install test-documents test-packages test-cross test-fuzz ## run everything (under 15 minutes)
 
 test-engine: # the Swift and C tests, in debug
 	$(SWIFT) build --build-tests
@@ -101,6 +101,9 @@ test-install: build $(VENV)/.ready # the installed tree: examples by pkg-config 
 
 abi-record: needs-test ## record the ABI of the present header, at a release (refuses an unannounced break)
 	@$(PYTHON) Tests/ABITests/record.py write
+
+test-documents: build $(VENV)/.ready-test # every code block of the README and the guides
+	RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) $(VENV)/bin/python -m pytest -q Tests/DocumentTests
 
 test-packages: wheel sdist deb $(VENV)/.ready-test # each package installed, used and removed
 	@Tests/PackageTests/test_python.sh dist/*.whl dist/*.tar.gz $(VENV)/bin/python
