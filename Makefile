@@ -21,7 +21,7 @@ LIBRARY := .build/release/librenga.so
 export SWIFT_BACKTRACE := enable=no
 
 .DEFAULT_GOAL := help
-.PHONY: abi-record help demo test build install uninstall bench experiments format lint clean wheel sdist deb fuzz sanitize \
+.PHONY: abi-record docs needs-docs help demo test build install uninstall bench experiments format lint clean wheel sdist deb fuzz sanitize \
 	test-experiments test-engine test-outside lint-python test-install test-documents test-packages test-cross test-fuzz check-library needs-swift needs-build needs-demo needs-test needs-venv
 
 help: ## list these commands
@@ -84,9 +84,22 @@ demo: needs-demo wheel ## train on Fashion-MNIST, run from C, write demo/report.
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/*.whl
 	@$(VENV)/bin/python examples/demo/demo.py
 
+# ---- documents ----
+
+$(VENV)/.ready-docs: $(VENV)/.ready
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check 'pdoc>=15' 'markdown2>=2.5'
+	@touch $@
+
+needs-docs: needs-build
+	@.ci/needs docs
+
+docs: needs-docs $(VENV)/.ready-docs ## build the documentation site into dist/docs (guides, C, Swift, Python; DOCS_BASE= where it is served)
+	$(SWIFT) build --target Renga
+	@docs/site/build.sh dist/docs $(VENV)/bin/python
+
 # ---- prove ----
 
-test: needs-test lint lint-python build test-engine test-outside test-experiments test-install test-documents test-packages test-cross test-fuzz ## run everything (under 15 minutes)
+test: needs-test lint lint-python build test-engine docs test-outside test-experiments test-install test-documents test-packages test-cross test-fuzz ## run everything (under 15 minutes)
 
 test-engine: # the Swift and C tests, in debug
 	$(SWIFT) build --build-tests
@@ -117,8 +130,8 @@ sanitize: needs-build ## run the suites under the address, thread and undefined-
 	@.ci/sanitize
 
 lint-python: $(VENV)/.ready-test # the Python package's style and types
-	$(VENV)/bin/ruff check --quiet --config bindings/python/pyproject.toml bindings/python examples Benchmarks/experiments Benchmarks/peers
-	$(VENV)/bin/ruff format --check --quiet --config bindings/python/pyproject.toml bindings/python examples Benchmarks/experiments Benchmarks/peers
+	$(VENV)/bin/ruff check --quiet --config bindings/python/pyproject.toml bindings/python examples docs/site Benchmarks/experiments Benchmarks/peers
+	$(VENV)/bin/ruff format --check --quiet --config bindings/python/pyproject.toml bindings/python examples docs/site Benchmarks/experiments Benchmarks/peers
 	cd bindings/python && $(CURDIR)/$(VENV)/bin/mypy
 
 test-cross: # the kernels for aarch64
@@ -163,7 +176,7 @@ format: needs-swift $(VENV)/.ready-test ## format Swift, C and Python sources
 	$(SWIFT) format -i -r $(SWIFT_SOURCES)
 	@command -v clang-format >/dev/null || { echo "clang-format is missing: apt-get install clang-format" >&2; exit 1; }
 	clang-format -i $(C_SOURCES)
-	$(VENV)/bin/ruff format --quiet --config bindings/python/pyproject.toml bindings/python examples Benchmarks/experiments Benchmarks/peers
+	$(VENV)/bin/ruff format --quiet --config bindings/python/pyproject.toml bindings/python examples docs/site Benchmarks/experiments Benchmarks/peers
 
 lint: needs-swift ## check formatting and the house's rules
 	@$(SWIFT) format lint --strict -r $(SWIFT_SOURCES)
