@@ -5,6 +5,7 @@ block does; Python and shell run; a `text` block is what the block above printed
 an error: none stays unchecked. Swift is shown as parts of examples/swift. Not here: prose and links (docs/site)."""
 
 import dataclasses
+import importlib.util
 import os
 import pathlib
 import re
@@ -57,8 +58,10 @@ def run(command, folder, environment, where):
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory, environment):
-    """What the documents suppose to be there: a network of the demo, a set in IDX files of ten classes, folders of photos."""
+    """What the documents suppose to be there: a network of the demo, a set in IDX files of ten classes, folders of photos, and what
+    examples/python/export_from_pytorch.py writes where PyTorch is."""
     folder = tmp_path_factory.mktemp("files")
+    shutil.copytree(ROOT / "Tests" / "DocumentTests" / "files", folder, dirs_exist_ok=True)
     dice = numpy.random.default_rng(2)
     (folder / "demo").mkdir()
     (folder / "tiny").mkdir()
@@ -142,6 +145,16 @@ def test_the_blocks(path, tmp_path, files, environment):
     (folder / "Tests").symlink_to(ROOT / "Tests")
     (folder / "include").symlink_to(ROOT / "include")
     Document(path, folder, environment).check()
+
+
+def test_the_export_from_pytorch(tmp_path):
+    """The script whose files the guide's tests start from: run where PyTorch is, else compiled."""
+    script = ROOT / "examples" / "python" / "export_from_pytorch.py"
+    compile(script.read_text(encoding="utf-8"), str(script), "exec")
+    if importlib.util.find_spec("torch") and importlib.util.find_spec("onnx"):
+        run([sys.executable, "-W", "ignore", script, tmp_path], tmp_path, os.environ, script)
+        made, kept = (numpy.load(folder / "net.npz") for folder in (tmp_path, ROOT / "Tests" / "DocumentTests" / "files"))
+        assert numpy.allclose(made["answers"], kept["answers"], atol=1e-4), "Tests/DocumentTests/files is not what the script writes"
 
 
 BROKEN = {

@@ -16,7 +16,7 @@ copy() { # copy FOLDER PATHSPEC…: the tracked files that match, into a folder 
   git ls-files -z "$@" | tar --create --null --files-from=- | tar --extract --directory "$stage/$folder"
 }
 # The package manager reads every target's folder, tests too; their golden data and what is tested from outside stay away.
-copy engine Package.swift Sources include Tests CHANGELOG.md LICENSE ':!Tests/golden' ':!Tests/ABITests' ':!Tests/Fuzz' ':!Tests/PackageTests'
+copy engine Package.swift Sources include Tests CHANGELOG.md LICENSE ':!Tests/golden' ':!Tests/ABITests' ':!Tests/Fuzz' ':!Tests/PackageTests' ':!Tests/DocumentTests'
 copy whole bindings/python ':!bindings/python/tests'
 mv "$stage"/whole/bindings/python/* "$stage"/
 rm -r "$stage/whole" "$stage/sdist.sh" "$stage/check_wheel.py"

@@ -48,7 +48,7 @@ href="swift/documentation/">Swift</a></header>
 
 
 def rendered(text: str) -> str:
-    """Markdown as HTML: a fence's second word becomes a file's name above the code, wide tables scroll by themselves."""
+    """Markdown as HTML: a fence's second word becomes a file's name above it, wide tables scroll by themselves."""
     text = re.sub(r"^```(\w+) (\S+)$", r'<div class="file">\2</div>\n\n```\1', text, flags=re.M)
     made = str(markdown2.markdown(text, extras=["fenced-code-blocks", "tables", "header-ids"]))
     return made.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
