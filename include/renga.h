@@ -244,6 +244,26 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_network_import_onnx(const char *pa
 /* The same from `size` bytes in memory, read during the call only. Weights in further files are RENGA_ERROR_UNSUPPORTED. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_network_import_onnx_memory(const void *data, size_t size, const char *options,
                                                                          renga_network **out, char **out_report);
+/* Weights alone, in safetensors files under another program's names: a PyTorch state_dict, mostly.
+ * names: NULL or "renga" (our names and order of axes); "pytorch" (our layers' names, parameters as PyTorch calls them, weights [K,C/G,R,S]
+ * and [K,C], flattened maps channel by channel); "torchvision" (the same as torchvision names its resnet, resnext, vgg and squeezenet; the
+ * network's metadata must say that it is one); or a table. Lines of a table end with a newline or a comma: "theirs=ours", "theirs=" (these
+ * tensors of the file are left out) and "=ours" (these parameters stay as they are), * for any characters, the same on both sides;
+ * the first that fits decides; one of the words above for all others (else pytorch); # begins a comment.
+ * Loading takes numbers of all usual types, as f32. All or nothing: parameters without a tensor, tensors without a parameter and other
+ * extents are refused; PyTorch's num_batches_tracked may be there.
+ * Errors: RENGA_ERROR_INVALID_ARGUMENT (names), RENGA_ERROR_NOT_FOUND (missing or foreign tensors, by name), RENGA_ERROR_SHAPE_MISMATCH
+ * (extents), RENGA_ERROR_UNSUPPORTED (architecture or number type), RENGA_ERROR_FILE, RENGA_ERROR_CORRUPT_DATA. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_load_weights(renga_network *network, const char *path, const char *names);
+/* Writes the same form, f32, whole or not at all. Parameters that stay ("=ours") are left out. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_save_weights(const renga_network *network, const char *path, const char *names);
+/* Writes the network as ONNX for inference, whole or not at all: [N,C,H,W] f32 in, any N, the same answers up to rounding. Layers keep their
+ * names; dropout is left out, gates become part of other layers; all metadata go along ("renga.normalization" is not applied: the graph
+ * takes what the network sees). options: NULL or "name=value,…": opset=17 (13 … 24), fold_batch_norm=no, dynamic_size=no (yes: rows and
+ * columns of the images are left open).
+ * Errors: RENGA_ERROR_FILE, RENGA_ERROR_NOT_FOUND and RENGA_ERROR_INVALID_ARGUMENT (options), RENGA_ERROR_UNSUPPORTED (an operator's form
+ * that the opset has not; more than 2 GB). */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_export_onnx(const renga_network *network, const char *path, const char *options);
 
 /* ---- Builder: a network layer by layer ----------------------------------------------------------------------------------------- */
 

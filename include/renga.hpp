@@ -194,6 +194,19 @@ public:
     });
   }
 
+  /* names: "" (ours), "pytorch", "torchvision" or a table; see renga_network_load_weights. */
+  void load_weights(const std::string &path, const std::string &names = {}) {
+    detail::check(renga_network_load_weights(get(), path.c_str(), detail::or_null(names)));
+  }
+  void save_weights(const std::string &path, const std::string &names = {}) const {
+    detail::check(renga_network_save_weights(get(), path.c_str(), detail::or_null(names)));
+  }
+
+  /* options: "opset=17,fold_batch_norm=no,dynamic_size=no"; see renga_network_export_onnx. */
+  void export_onnx(const std::string &path, const std::string &options = {}) const {
+    detail::check(renga_network_export_onnx(get(), path.c_str(), detail::or_null(options)));
+  }
+
   renga_network *get() const noexcept { return handle_.get(); }
 
 private:

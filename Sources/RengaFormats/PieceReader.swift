@@ -1,14 +1,19 @@
 // PieceReader.swift: large data read and checked in pieces, by all threads: reading is copying, and one core copies slower than memory can.
 // Not here: where the bytes come from (ByteSource), what they mean.
 import CRengaKernels
+import Glibc
 import RengaNetwork
 
 /// Reads stretches of a source into memory, all in one go; each thread takes its share of the pieces.
 final class PieceReader: @unchecked Sendable {
-    /// Bytes of a source from `offset` on, and where they shall go.
+    /// Numbers of a source from byte `offset` on, and where they shall go.
     struct Stretch {
-        let dst: UnsafeMutableRawBufferPointer
+        let dst: UnsafeMutableBufferPointer<Float>
         let offset: Int
+        let type: NumberType
+
+        /// Bytes of them in the source.
+        var byteCount: Int { dst.count * type.bytes }
     }
 
     /// A piece stays in a core's cache between its reading and its checksum.
@@ -58,21 +63,40 @@ final class PieceReader: @unchecked Sendable {
         errors.deallocate()
     }
 
-    private static func pieces(of whole: Stretch, _ most: Int) -> [Stretch] {
-        stride(from: 0, to: whole.dst.count, by: most).map { begin in
+    private static func pieces(of whole: Stretch, _ mostBytes: Int) -> [Stretch] {
+        let bytes = whole.type.bytes
+        let most = max(mostBytes / bytes, 1)
+        return stride(from: 0, to: whole.dst.count, by: most).map { begin in
             let part = whole.dst[begin..<min(begin + most, whole.dst.count)]
-            return Stretch(dst: UnsafeMutableRawBufferPointer(rebasing: part), offset: whole.offset + begin)
+            return Stretch(
+                dst: UnsafeMutableBufferPointer(rebasing: part), offset: whole.offset + begin * bytes, type: whole.type)
         }
     }
 
     private func take(_ index: Int) {
         let piece = pieces[index]
         do throws(RengaError) {
-            try source.read(piece.dst, at: piece.offset)
-            checksums[index] = rk_crc32c(0, piece.dst.baseAddress, piece.dst.count)
+            checksums[index] = try piece.type == .f32 ? read(piece) : convert(piece)
         } catch {
             errors[index] = error
         }
+    }
+
+    private func read(_ piece: Stretch) throws(RengaError) -> UInt32 {
+        let bytes = UnsafeMutableRawBufferPointer(piece.dst)
+        try source.read(bytes, at: piece.offset)
+        return rk_crc32c(0, bytes.baseAddress, bytes.count)
+    }
+
+    /// The same for numbers that are no f32 yet.
+    private func convert(_ piece: Stretch) throws(RengaError) -> UInt32 {
+        guard let raw = malloc(piece.byteCount), let dst = piece.dst.baseAddress else {
+            throw RengaError(.outOfMemory, "no memory for \(piece.byteCount) bytes of a file")
+        }
+        defer { free(raw) }
+        try source.read(UnsafeMutableRawBufferPointer(start: raw, count: piece.byteCount), at: piece.offset)
+        rk_numbers_to_f32(piece.type.code, raw, Int64(piece.dst.count), dst)
+        return rk_crc32c(0, raw, piece.byteCount)
     }
 
     private func results(_ stretches: [Stretch]) throws(RengaError) -> [CRC32C] {
@@ -83,7 +107,7 @@ final class PieceReader: @unchecked Sendable {
             var left = stretch.dst.count
             while left > 0, index < pieces.count {
                 if let error = errors[index] { throw error }
-                checksum.join(checksums[index], count: pieces[index].dst.count)
+                checksum.join(checksums[index], count: pieces[index].byteCount)
                 left -= pieces[index].dst.count
                 index += 1
             }

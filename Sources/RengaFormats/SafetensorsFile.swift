@@ -18,8 +18,8 @@ public struct SafetensorsFile: Sendable {
         isVerified = false
     }
 
-    /// Reads a file. Memory: its size. Errors: fileError; corruptData (truncated, damaged, not such a file);
-    /// unsupported (an element type other than F32); outOfMemory.
+    /// Reads a file; numbers of any type become f32. Memory: the file's size, at most four times that (one-byte numbers).
+    /// Errors: fileError; corruptData (truncated, damaged, not such a file); unsupported (an element type unknown here); outOfMemory.
     public init(path: String) throws(RengaError) {
         try self.init(InputFile(path: path))
     }
@@ -84,7 +84,7 @@ extension SafetensorsFile {
         var checksums: [CRC32C] = []
         let tensors = try Tensor.together(entries.map(\.dimensions)) { (values) throws(RengaError) in
             let stretches = zip(entries, values).map { entry, values in
-                PieceReader.Stretch(dst: UnsafeMutableRawBufferPointer(values), offset: dataStart + entry.begin)
+                PieceReader.Stretch(dst: values, offset: dataStart + entry.begin, type: entry.type)
             }
             checksums = try PieceReader.read(source, stretches)
         }

@@ -15,6 +15,7 @@ struct SafetensorsHeader {
     /// One tensor; its bytes are `begin ..< end` of the data.
     struct Entry {
         let name: String
+        let type: NumberType
         let dimensions: [Int]
         let begin: Int
         let end: Int
@@ -30,7 +31,7 @@ struct SafetensorsHeader {
 
 extension SafetensorsHeader {
     /// Reads a header and checks that its tensors cover `dataBytes` bytes exactly.
-    /// Errors: corruptData; unsupported for an element type other than F32.
+    /// Errors: corruptData; unsupported for an element type that is none of ``NumberType/all``.
     init(parsing bytes: [UInt8], dataBytes: Int) throws(RengaError) {
         guard let members = try JSON(parsing: bytes).members else {
             throw RengaError(.corruptData, "the header is no JSON object")
@@ -63,7 +64,10 @@ extension SafetensorsHeader {
     }
 
     private static func texts(_ json: JSON) throws(RengaError) -> [String: String] {
-        guard let members = json.members else { throw RengaError(.corruptData, "the metadata are no JSON object") }
+        // What has none may say so: "__metadata__": null.
+        guard let members = json == .null ? [] : json.members else {
+            throw RengaError(.corruptData, "the metadata are no JSON object")
+        }
         var texts: [String: String] = [:]
         for member in members {
             guard let text = member.value.textValue else {
@@ -78,24 +82,25 @@ extension SafetensorsHeader {
         func wrong(_ what: String) -> RengaError {
             RengaError(.corruptData, "tensor '\(name.prefix(200))': \(what)")
         }
-        guard json.members?.count == 3, let type = json["dtype"]?.textValue,
+        guard json.members?.count == 3, let typeName = json["dtype"]?.textValue,
             let dimensions = json["shape"]?.listValue?.map(\.integerValue),
             let offsets = json["data_offsets"]?.listValue?.map(\.integerValue), offsets.count == 2,
             let begin = offsets[0], let end = offsets[1]
         else { throw wrong("expected dtype, shape and two data_offsets") }
-        guard type == "F32" else {
+        guard let type = NumberType.all.first(where: { $0.name == typeName }) else {
+            let known = NumberType.all.map(\.name).joined(separator: ", ")
             throw RengaError(
-                .unsupported, "tensor '\(name.prefix(200))' has dtype \(type.prefix(20)); only F32 is read")
+                .unsupported, "tensor '\(name.prefix(200))' has dtype \(typeName.prefix(20)); read are \(known)")
         }
         let extents = dimensions.compactMap { $0 }
         guard extents.count == dimensions.count, extents.allSatisfy({ $0 >= 0 && $0 <= Shape.mostElements }) else {
             throw wrong("its shape holds something other than sizes")
         }
-        let needed = extents.contains(0) ? 0 : extents.saturatingProduct.saturatingTimes(4)
+        let needed = extents.contains(0) ? 0 : extents.saturatingProduct.saturatingTimes(type.bytes)
         guard begin >= 0, end >= begin, end - begin == needed else {
             throw wrong("its offsets \(begin), \(end) do not fit its shape \(extents)")
         }
-        return Entry(name: name, dimensions: extents, begin: begin, end: end)
+        return Entry(name: name, type: type, dimensions: extents, begin: begin, end: end)
     }
 }
 
@@ -111,7 +116,7 @@ extension SafetensorsHeader {
                 throw RengaError(.invalidArgument, "a tensor cannot have the name '\(name)'")
             }
             let end = place.saturatingPlus(tensor.count.saturatingTimes(4))
-            entries.append(Entry(name: name, dimensions: tensor.dimensions, begin: place, end: end))
+            entries.append(Entry(name: name, type: .f32, dimensions: tensor.dimensions, begin: place, end: end))
             place = end
         }
         self.entries = entries
@@ -128,7 +133,10 @@ extension SafetensorsHeader {
             let shape = JSON.list(entry.dimensions.map { .integer($0) })
             return JSON.Member(
                 entry.name,
-                ["dtype": "F32", "shape": shape, "data_offsets": [.integer(entry.begin), .integer(entry.end)]])
+                [
+                    "dtype": .text(entry.type.name), "shape": shape,
+                    "data_offsets": [.integer(entry.begin), .integer(entry.end)],
+                ])
         }
         let json = JSON.object([JSON.Member(SafetensorsHeader.metadataName, .object(texts))] + tensors)
         var bytes = Array(json.description.utf8)

@@ -16,6 +16,11 @@ public enum FoldBatchNorm {
         return (folded, report)
     }
 
+    /// The network with every gate folded that can be; batch norms stay.
+    public static func gates(_ network: Network) throws(RengaError) -> Network {
+        try apply(network, scalesWeights: true, gatesAlone: true).network
+    }
+
     /// The same layers, shapes and biases with weights as they were, and by which factor of each output channel each weight, by name, has
     /// yet to be multiplied: for whoever walks through the weights anyway, or asks for sizes alone.
     package static func deferred(
@@ -26,10 +31,10 @@ public enum FoldBatchNorm {
     }
 
     private static func apply(
-        _ network: Network, scalesWeights: Bool
+        _ network: Network, scalesWeights: Bool, gatesAlone: Bool = false
     ) throws(RengaError) -> (network: Network, report: RewriteReport, scales: [String: [Double]]) {
         var scales: [String: [Double]] = [:]
-        let plan = FoldPlan(network.structure)
+        let plan = FoldPlan(network.structure, gatesAlone: gatesAlone)
         var rewriter = try NetworkRewriter(network, rewrite: "fold_batch_norm")
         for (index, node) in network.nodes.enumerated() {
             if case .into(let producer) = plan.verdicts[index] {
@@ -126,11 +131,11 @@ private struct FoldPlan {
     /// What a layer takes in, first to last.
     private(set) var followers: [Int: [Int]] = [:]
 
-    init(_ structure: NetworkStructure) {
+    init(_ structure: NetworkStructure, gatesAlone: Bool) {
         let consumers = structure.consumers()
         let isOutput = structure.isOutput()
         for node in structure.nodes {
-            guard node.op is BatchNorm || node.op is StochasticGate else {
+            guard node.op is StochasticGate || node.op is BatchNorm && !gatesAlone else {
                 verdicts.append(.none)
                 continue
             }

@@ -11,6 +11,7 @@ import abi
 OPTIONAL = {
     ("renga_network_create", "options"), ("renga_network_set_metadata", "value"),
     ("renga_network_fold_batch_norm", "out_report"), ("renga_network_import_onnx", "options"),
+    ("renga_network_load_weights", "names"), ("renga_network_save_weights", "names"), ("renga_network_export_onnx", "options"),
     ("renga_network_import_onnx", "out_report"), ("renga_network_import_onnx_memory", "options"),
     ("renga_network_import_onnx_memory", "out_report"), ("renga_builder_add_input", "name"),
     ("renga_builder_add_layer", "attributes"), ("renga_builder_add_layer", "name"),
@@ -113,6 +114,9 @@ def arguments(world, name):
         "renga_network_fold_batch_norm": [w.network, Out(), Out()],
         "renga_network_import_onnx": [str(onnx_path).encode(), None, Out(), Out()],
         "renga_network_import_onnx_memory": [RELU_ONNX, len(RELU_ONNX), None, Out(), Out()],
+        "renga_network_load_weights": [w.network, str(w.saved).encode(), b"renga"],
+        "renga_network_save_weights": [w.network, str(w.folder / "weights.safetensors").encode(), b"pytorch"],
+        "renga_network_export_onnx": [w.network, str(w.folder / "network.onnx").encode(), b"opset=13"],
         "renga_builder_create": [Out()],
         "renga_builder_add_input": [w.builder, b"second", 8, 8, 1, ctypes.byref(ctypes.c_int32())],
         "renga_builder_add_layer": [w.builder, b"relu", None, None, ints, 1, ctypes.byref(ctypes.c_int32())],

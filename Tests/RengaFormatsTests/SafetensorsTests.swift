@@ -75,6 +75,37 @@ final class SafetensorsTests: XCTestCase {
         XCTAssertEqual(file.tensors["w"]?.values, [2, 3])
         XCTAssertEqual(file.tensors["w"]?.dimensions, [1, 2])
         XCTAssert(try SafetensorsFile(raw("{}", [])).tensors.isEmpty)
+        XCTAssert(try SafetensorsFile(raw("{\"__metadata__\":null}    ", [])).metadata.isEmpty)
+    }
+
+    func testNumbersOfEveryTypeBecomeF32() throws {
+        let cases: [(String, [UInt8], [Float])] = [
+            ("F64", [0, 0, 0, 0, 0, 0, 0xF8, 0xBF], [-1.5]), ("F32", [0, 0, 0x20, 0x40], [2.5]),
+            ("F16", [0, 0x3E, 0, 0x80, 1, 0], [1.5, -0.0, 0x1p-24]), ("BF16", [0xC0, 0xC0], [-6]),
+            ("I64", [0xFE] + [UInt8](repeating: 0xFF, count: 7), [-2]), ("I32", [0, 0, 0, 0x80], [-0x1p31]),
+            ("I16", [0xFF, 0x7F], [32767]), ("I8", [0x80, 5], [-128, 5]),
+            ("U64", [UInt8](repeating: 0xFF, count: 8), [0x1p64]), ("U32", [0, 0, 0, 0x80], [0x1p31]),
+            ("U16", [0xFF, 0xFF], [65535]), ("U8", [255, 0, 7], [255, 0, 7]), ("BOOL", [0, 1, 2], [0, 1, 1]),
+        ]
+        for (type, data, values) in cases {
+            // A byte before it: what follows is not aligned.
+            let header = """
+                {"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},
+                 "b":{"dtype":"\(type)","shape":[\(values.count)],"data_offsets":[1,\(1 + data.count)]}}
+                """
+            let read = try SafetensorsFile(raw(header, [9] + data)).tensors
+            XCTAssertEqual(read["b"]?.values.map(\.bitPattern), values.map(\.bitPattern), type)
+            XCTAssertEqual(read["a"]?.values, [9])
+        }
+    }
+
+    func testLargeTensorsOfNarrowTypes() throws {
+        // More than one piece, so that the threads share it.
+        let count = 700_001
+        let data = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+        let header = "{\"a\":{\"dtype\":\"I8\",\"shape\":[\(count)],\"data_offsets\":[0,\(count)]}}"
+        let values = try XCTUnwrap(SafetensorsFile(raw(header, data)).tensors["a"]).values
+        XCTAssertEqual(values, data.map { Float(Int8(bitPattern: $0)) })
     }
 
     func testRefusesWhatIsNotTheFormat() throws {
@@ -94,7 +125,8 @@ final class SafetensorsTests: XCTestCase {
             ("overflow", .corruptData, "do not fit", "{\"a\":\(entry("[1099511627776,1099511627776]", "0", "12"))}"),
             ("beyond Int", .corruptData, "sizes", "{\"a\":\(entry("[99999999999999999999]", "0", "12"))}"),
             ("fraction", .corruptData, "sizes", "{\"a\":\(entry("[3.5]", "0", "12"))}"),
-            ("half precision", .unsupported, "F16", "{\"a\":\(entry("[6]", "0", "12", "F16"))}"),
+            ("a quarter", .unsupported, "F8_E4M3", "{\"a\":\(entry("[12]", "0", "12", "F8_E4M3"))}"),
+            ("half of the numbers", .corruptData, "do not fit", "{\"a\":\(entry("[3]", "0", "12", "F16"))}"),
             ("twice", .corruptData, "twice", "{\"a\":\(entry("[3]", "0", "12")),\"a\":\(entry("[0]", "12", "12"))}"),
             (
                 "a member more", .corruptData, "expected dtype",

@@ -4,6 +4,7 @@
 #include "rk_checksum.h"
 #include "rk_convolution.h"
 #include "rk_image.h"
+#include "rk_numbers.h"
 #include "rk_operators.h"
 #include "rk_peaks.h"
 #include "rk_random.h"

@@ -45,6 +45,16 @@ def architectures() -> list[dict[str, Any]]:
     return list(call_json("renga_architectures")["architectures"])
 
 
+#: A naming of weights: a word, lines, or {theirs: ours}.
+WeightNames = str | Mapping[str, str]
+
+
+def _names_text(names: WeightNames) -> str:
+    if isinstance(names, str):
+        return names
+    return "\n".join(f"{theirs}={ours}" for theirs, ours in names.items())
+
+
 class Network(Handle):
     """A network: operators in topological order plus named parameters. It never runs by itself.
 
@@ -206,6 +216,35 @@ class Network(Handle):
             call("renga_network_fold_batch_norm", handle, ctypes.byref(out), ctypes.byref(report))
         text = take_text(report)
         return self._wrap(out), json.loads(text) if text else {}
+
+    def load_weights(self, path: str | os.PathLike[str], names: WeightNames = "renga") -> None:
+        """Loads a safetensors file of weights under another program's names; all or nothing.
+
+        `names`: "renga"; "pytorch" (our layers' names, parameters as PyTorch calls them); "torchvision" (its resnet,
+        resnext, vgg and squeezenet); or a table {theirs: ours}, `*` for any characters, "" on the right to leave a
+        tensor out, "" on the left for parameters that stay; or text as `renga_network_load_weights` takes it.
+        Raises `NotFound`, `ShapeMismatch` (what is missing, foreign or of other extents), `CorruptData`, `Unsupported`.
+        """
+        text = encode(_names_text(names), "names")
+        with self._in_use() as handle:
+            call("renga_network_load_weights", handle, encode_path(path), text)
+
+    def save_weights(self, path: str | os.PathLike[str], names: WeightNames = "renga") -> None:
+        """Writes the weights as `load_weights` reads them: `names="pytorch"` for a state_dict of the same layers."""
+        text = encode(_names_text(names), "names")
+        with self._in_use() as handle:
+            call("renga_network_save_weights", handle, encode_path(path), text)
+
+    def to_onnx(self, path: str | os.PathLike[str], **options: OptionValue) -> None:
+        """Writes the network as ONNX for inference: `[N,C,H,W]` f32 in, any N, the same answers up to rounding.
+
+        `opset=17`, `fold_batch_norm=False`, `dynamic_size=False` (`True`: rows and columns of the images are left
+        open). Dropout is left out, gates become part of other layers, metadata go along. Raises `FileError`,
+        `InvalidArgument`, `Unsupported` (a form that the opset has not; more than 2 GB).
+        """
+        text = encode(options_text(options), "options")
+        with self._in_use() as handle:
+            call("renga_network_export_onnx", handle, encode_path(path), text)
 
     def __repr__(self) -> str:
         if self.closed:

@@ -145,16 +145,28 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("--data", required=True, metavar="SET", help=_SET)
     _seed(one)
 
-    one = command("convert", convert, "read an ONNX file and write a network file")
-    one.add_argument("network", metavar="IN.onnx", help="the ONNX file")
-    one.add_argument("out", metavar="OUT", help="the network file")
-    one.add_argument("--size", type=size, metavar="HxW", help="image size where the file leaves it open (224x224)")
+    one = command("convert", convert, "read or write ONNX; load or save weights under PyTorch's names")
+    one.add_argument("network", metavar="NETWORK", help=_NETWORK)
+    one.add_argument("out", metavar="OUT", help="OUT.onnx, a network file, or with --names a file of weights")
+    one.add_argument(
+        "--size", type=size, metavar="HxW", help="of NETWORK.onnx: image size where it leaves it open (224x224)"
+    )
     one.add_argument(
         "--layout",
         choices=("auto", "nchw", "nhwc"),
         default="auto",
-        help="axes of the file's images (default: as found)",
+        help="of NETWORK.onnx: axes of its images (default: as found)",
     )
+    one.add_argument("--weights", metavar="FILE", help="a safetensors file of weights to load first, under --names")
+    one.add_argument(
+        "--names",
+        metavar="NAMES",
+        help="names in the file of weights: pytorch, torchvision, lines theirs=ours with commas between, or @FILE",
+    )
+    one.add_argument("--opset", type=positive, metavar="N", help="of OUT.onnx: version of its operators (default 17)")
+    one.add_argument("--fold", action="store_true", help="of OUT.onnx: fold batch norms into convolutions")
+    one.add_argument("--dynamic-size", action="store_true", help="of OUT.onnx: leave rows and columns open")
+    _seed(one)
 
     one = command("fold", fold, "fold batch norms into convolutions")
     one.add_argument("network", metavar="NETWORK", help=_NETWORK)
