@@ -17,8 +17,8 @@ BEHIND = re.compile(r"^( *[^/\n* ][^\n]*?) +/\* ([^\n]*?) \*/$", re.M)
 
 
 def escaped(text: str) -> str:
-    """Text that Doxygen is to take as it is."""
-    return re.sub(r"([<>@\\#%])", r"\\\1", text)
+    """Text that Doxygen is to take as it is, names in backticks as code."""
+    return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", re.sub(r"([<>@\\#%])", r"\\\1", text))
 
 
 def errors_apart(text: str) -> str:
