@@ -151,7 +151,7 @@ def test_the_export_from_pytorch(tmp_path):
     """The script whose files the guide's tests start from: run where PyTorch is, else compiled."""
     script = ROOT / "examples" / "python" / "export_from_pytorch.py"
     compile(script.read_text(encoding="utf-8"), str(script), "exec")
-    if importlib.util.find_spec("torch") and importlib.util.find_spec("onnx"):
+    if all(importlib.util.find_spec(name) for name in ("torch", "onnx", "safetensors")):
         run([sys.executable, "-W", "ignore", script, tmp_path], tmp_path, os.environ, script)
         made, kept = (numpy.load(folder / "net.npz") for folder in (tmp_path, ROOT / "Tests" / "DocumentTests" / "files"))
         assert numpy.allclose(made["answers"], kept["answers"], atol=1e-4), "Tests/DocumentTests/files is not what the script writes"

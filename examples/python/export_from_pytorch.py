@@ -1,4 +1,5 @@
-"""Exports a small PyTorch network to ONNX, with images and PyTorch's answers to compare with. Needs torch and onnx.
+"""Exports a small PyTorch network to ONNX and its weights to safetensors, with images and PyTorch's answers to compare.
+Needs torch, onnx and safetensors.
 
 Usage: export_from_pytorch.py [FOLDER]. Not here: training it; reading it (docs/guides/import-from-pytorch.md).
 """
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
@@ -38,4 +40,5 @@ torch.onnx.export(
     do_constant_folding=False,
     dynamo=False,
 )
+save_file(model.state_dict(), folder / "weights.safetensors")
 np.savez(folder / "net.npz", images=images.numpy(), answers=model(images).detach().numpy())
