@@ -34,6 +34,23 @@ typedef struct rk_half_finish {
   int32_t stream; /* store past the caches; a fence must follow */
 } rk_half_finish;
 
+/* dst[channel][pixel] = src[pixel][channel] for at most 32 pixels and 16 channels. */
+typedef struct rk_half_transpose {
+  const uint16_t *src;
+  uint16_t *dst;
+  int64_t src_pixel, dst_row; /* distances in numbers */
+  int32_t pixels, channels;
+} rk_half_transpose;
+
+/* Puts pixels first, first + 1, ... of at most 16 outputs into a panel, whose steps are `dst_step` numbers apart: those at even places
+ * beside those behind them. What the panel has at other places stays. */
+typedef struct rk_half_pairs {
+  const uint16_t *src;
+  uint16_t *dst;
+  int64_t src_pixel, dst_step, first, pixels;
+  int32_t outputs;
+} rk_half_pairs;
+
 typedef struct rk_half_kernels {
   /* Around all calls of `block` of a thread: makes tiles of `rows` rows ready, and gives the registers back. */
   void (*begin)(int32_t rows);
@@ -41,6 +58,8 @@ typedef struct rk_half_kernels {
   void (*block)(const rk_half_block *block, int32_t rows);
   void (*finish)(const rk_half_finish *finish);
   void (*stream_fence)(void);
+  void (*transpose)(const rk_half_transpose *transpose);
+  void (*pairs)(const rk_half_pairs *pairs);
 } rk_half_kernels;
 
 /* NULL where the set has no products of bf16. */

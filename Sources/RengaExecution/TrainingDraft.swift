@@ -71,7 +71,7 @@ struct TrainingDraft {
         let steps = try Fusion.steps(graph, .training, fuse: options.fuse)
         settings.gates = try GateTable(graph, steps, skips: options.skipClosed)
         // Gated steps are emitted for the whole team only.
-        let isPlain = settings.isa == RK_ISA_REFERENCE || settings.gates != nil || settings.precision != .f32
+        let isPlain = settings.isa == RK_ISA_REFERENCE || settings.gates != nil
         settings.bands = isPlain ? .never : options.bands
         // Results of training may depend on the chunks: the same on every machine.
         settings.cache = 2 << 20

@@ -230,7 +230,84 @@ static void finish(const rk_half_finish *args) {
 
 static void fence(void) { _mm_sfence(); }
 
-const rk_half_kernels rk_half_kernels_amx = {amx_begin, amx_end, amx_block, finish, fence};
-const rk_half_kernels rk_half_kernels_avx512_bf16 = {dot_begin, dot_end, dot_block, finish, fence};
+/* ---- What goes before the products of backward-weight ---- */
+
+/* The numbers of two pixels side by side: [channel][2]. */
+INLINE __m512i paired(__m256i even, __m256i odd) {
+  return _mm512_or_si512(_mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
+}
+
+/* Rows and columns of 16 x 16 words exchanged. */
+INLINE void exchange(__m512i *v) {
+  __m512i t[16];
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
+    t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4)
+    for (int j = 0; j < 2; j++) {
+      v[i + 2 * j] = _mm512_unpacklo_epi64(t[i + j], t[i + j + 2]);
+      v[i + 2 * j + 1] = _mm512_unpackhi_epi64(t[i + j], t[i + j + 2]);
+    }
+  /* v[4 q + i]: columns i, i + 4, i + 8, i + 12 of rows 4 q ... 4 q + 3. */
+  for (int i = 0; i < 4; i++) {
+    const __m512i low = _mm512_shuffle_i32x4(v[i], v[4 + i], 0x88), high = _mm512_shuffle_i32x4(v[i], v[4 + i], 0xdd);
+    const __m512i low2 = _mm512_shuffle_i32x4(v[8 + i], v[12 + i], 0x88), high2 = _mm512_shuffle_i32x4(v[8 + i], v[12 + i], 0xdd);
+    t[i] = _mm512_shuffle_i32x4(low, low2, 0x88);
+    t[8 + i] = _mm512_shuffle_i32x4(low, low2, 0xdd);
+    t[4 + i] = _mm512_shuffle_i32x4(high, high2, 0x88);
+    t[12 + i] = _mm512_shuffle_i32x4(high, high2, 0xdd);
+  }
+  for (int i = 0; i < 16; i++) v[i] = t[i];
+}
+
+INLINE void transpose_pixels(const rk_half_transpose *t, __mmask16 channels, const int pixels) {
+  __m512i v[16];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 16; i++) {
+    const __m256i none = _mm256_setzero_si256();
+    const uint16_t *src = t->src + 2 * i * t->src_pixel;
+    const int left = (pixels > 0 ? pixels : t->pixels) - 2 * i;
+    v[i] = paired(left > 0 ? _mm256_maskz_loadu_epi16(channels, src) : none,
+                  left > 1 ? _mm256_maskz_loadu_epi16(channels, src + t->src_pixel) : none);
+  }
+  exchange(v);
+  const __mmask32 stored = t->pixels >= 32 ? ~(__mmask32)0 : ((__mmask32)1 << t->pixels) - 1;
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 16; i++)
+    if (i < t->channels) _mm512_mask_storeu_epi16(t->dst + i * t->dst_row, stored, v[i]);
+}
+
+static void transpose(const rk_half_transpose *t) {
+  const __mmask16 channels = t->channels >= 16 ? 0xffff : (__mmask16)((1u << t->channels) - 1);
+  if (t->pixels == 32) transpose_pixels(t, channels, 32);
+  else if (t->pixels == 16) transpose_pixels(t, channels, 16);
+  else if (t->pixels == 8) transpose_pixels(t, channels, 8);
+  else transpose_pixels(t, channels, 0);
+}
+
+static void pairs(const rk_half_pairs *p) {
+  const __mmask16 outputs = p->outputs >= 16 ? 0xffff : (__mmask16)((1u << p->outputs) - 1);
+  const __m256i none = _mm256_setzero_si256();
+  const uint16_t *src = p->src;
+  for (int64_t at = p->first, end = at + p->pixels; at < end; src += p->src_pixel) {
+    uint16_t *to = p->dst + at / RK_HALF_STEP * p->dst_step + at % RK_HALF_STEP / 2 * 2 * RK_HALF_LANES;
+    const __m256i own = _mm256_maskz_loadu_epi16(outputs, src);
+    if (at % 2 == 1) {
+      _mm512_mask_storeu_epi16(to, 0xaaaaaaaau, paired(none, own));
+      at++;
+    } else if (at + 1 == end) {
+      _mm512_mask_storeu_epi16(to, 0x55555555u, paired(own, none));
+      at++;
+    } else {
+      src += p->src_pixel;
+      _mm512_storeu_si512(to, paired(own, _mm256_maskz_loadu_epi16(outputs, src)));
+      at += 2;
+    }
+  }
+}
+
+const rk_half_kernels rk_half_kernels_amx = {amx_begin, amx_end, amx_block, finish, fence, transpose, pairs};
+const rk_half_kernels rk_half_kernels_avx512_bf16 = {dot_begin, dot_end, dot_block, finish, fence, transpose, pairs};
 #pragma clang attribute pop
 #endif
