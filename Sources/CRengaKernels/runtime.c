@@ -133,6 +133,8 @@ typedef struct program {
    * the one it was read after, so no thread can read a verdict meant for a later step. */
   int32_t verdict[2];
   int32_t stopped;
+  /* When each thread was done with a step, in as many slots for the same reason. */
+  double done[2][RK_MAX_THREADS];
 } program;
 
 static double now(void) {
@@ -143,17 +145,26 @@ static double now(void) {
 
 static int32_t is_set(const volatile int32_t *flag) { return flag != NULL && __atomic_load_n(flag, __ATOMIC_RELAXED) != 0; }
 
-/* What each thread of the team does. The barrier after the last step is the end of the parallel region. */
+static double latest(const double *times, int32_t count) {
+  double last = times[0];
+  for (int32_t i = 1; i < count; i++) last = times[i] > last ? times[i] : last;
+  return last;
+}
+
+/* What each thread of the team does. A step ends when its last thread is done, not when a thread that slept meanwhile notices it: else
+ * the time of a step that others did alone would count for the step before. The barrier after the last step is the end of the parallel
+ * region. */
 static void run_steps(program *all, const rk_team *team) {
   double before = all->seconds != NULL && team->tid == 0 ? now() : 0;
   for (size_t i = 0; i < all->count; i++) {
     const rk_step *step = &all->steps[i];
     if (step->enabled == NULL || *step->enabled != 0) step->run(step->args, team);
+    if (all->seconds != NULL) all->done[i % 2][team->tid] = now();
     int32_t last = i + 1 == all->count;
     if (team->tid == 0 && !last) all->verdict[i % 2] = is_set(all->stop);
     if (!last || all->seconds != NULL) rk_team_barrier(team);
     if (team->tid == 0 && all->seconds != NULL) {
-      double after = now();
+      double after = latest(all->done[i % 2], team->nth);
       all->seconds[i] += after - before;
       before = after;
     }
