@@ -20,13 +20,13 @@ RK_INLINE void source_line(const rk_vector *d, rk_vector *t, int step, const int
   }
   const rk_vector a = rk_broadcast(RK_A), b = rk_broadcast(RK_B), a2 = rk_broadcast(RK_A2), b2 = rk_broadcast(RK_B2);
   const rk_vector sum = rk_broadcast(RK_A2 + RK_B2), product = rk_broadcast(RK_A2 * RK_B2);
-  rk_vector even_a = rk_fnma(b2, d[2], d[4]), odd_a = rk_mul(a, rk_fnma(b2, d[1], d[3]));
-  rk_vector even_b = rk_fnma(a2, d[2], d[4]), odd_b = rk_mul(b, rk_fnma(a2, d[1], d[3]));
+  rk_vector even_a = rk_fnma(b2, d[2], d[4]), odd_a = rk_fnma(b2, d[1], d[3]);
+  rk_vector even_b = rk_fnma(a2, d[2], d[4]), odd_b = rk_fnma(a2, d[1], d[3]);
   t[0] = rk_fma(product, d[0], rk_fnma(sum, d[2], d[4]));
-  t[step] = rk_add(even_a, odd_a);
-  t[2 * step] = rk_sub(even_a, odd_a);
-  t[3 * step] = rk_add(even_b, odd_b);
-  t[4 * step] = rk_sub(even_b, odd_b);
+  t[step] = rk_fma(a, odd_a, even_a);
+  t[2 * step] = rk_fnma(a, odd_a, even_a);
+  t[3 * step] = rk_fma(b, odd_b, even_b);
+  t[4 * step] = rk_fnma(b, odd_b, even_b);
   t[5 * step] = rk_fma(product, d[1], rk_fnma(sum, d[3], d[5]));
 }
 
@@ -71,17 +71,16 @@ RK_INLINE void weight_line(const rk_vector *g, rk_vector *t, int step, const int
 }
 
 /* A, m = 4: the transpose of output_line. */
-RK_INLINE void gradient_line(const rk_vector *y, rk_vector *t, int step) {
-  rk_vector even_a = rk_fma(rk_broadcast(RK_A2), y[2], y[0]),
-            odd_a = rk_fma(rk_broadcast(RK_A2 * RK_A), y[3], rk_mul(rk_broadcast(RK_A), y[1]));
-  rk_vector even_b = rk_fma(rk_broadcast(RK_B2), y[2], y[0]),
-            odd_b = rk_fma(rk_broadcast(RK_B2 * RK_B), y[3], rk_mul(rk_broadcast(RK_B), y[1]));
+RK_INLINE void gradient_line(const rk_vector *y, rk_vector *t) {
+  const rk_vector a = rk_broadcast(RK_A), b = rk_broadcast(RK_B), a2 = rk_broadcast(RK_A2), b2 = rk_broadcast(RK_B2);
+  rk_vector even_a = rk_fma(a2, y[2], y[0]), odd_a = rk_fma(a2, y[3], y[1]);
+  rk_vector even_b = rk_fma(b2, y[2], y[0]), odd_b = rk_fma(b2, y[3], y[1]);
   t[0] = y[0];
-  t[step] = rk_add(even_a, odd_a);
-  t[2 * step] = rk_sub(even_a, odd_a);
-  t[3 * step] = rk_add(even_b, odd_b);
-  t[4 * step] = rk_sub(even_b, odd_b);
-  t[5 * step] = y[3];
+  t[1] = rk_fma(a, odd_a, even_a);
+  t[2] = rk_fnma(a, odd_a, even_a);
+  t[3] = rk_fma(b, odd_b, even_b);
+  t[4] = rk_fnma(b, odd_b, even_b);
+  t[5] = y[3];
 }
 
 /* G^T, m = 4: the transpose of weight_line. */
@@ -104,33 +103,109 @@ RK_INLINE tile_position position_of(const rk_winograd *winograd, int64_t tile, c
   return (tile_position){row / winograd->tiles_h, row % winograd->tiles_h * m, tile % winograd->tiles_w * m};
 }
 
-/* size x size pixels from (y, x), each by its address or that of zeros. */
-RK_INLINE void pixel_addresses(const float *src, const float *zeros, int64_t h, int64_t w, int64_t pixel, int64_t y, int64_t x,
-                               const float **at, const int size) {
-  for (int i = 0; i < size; i++)
-    for (int j = 0; j < size; j++) {
-      int inside = y + i >= 0 && y + i < h && x + j >= 0 && x + j < w;
-      at[i * size + j] = inside ? src + ((y + i) * w + x + j) * pixel : zeros;
-    }
+/* The pixels of a tile: row i begins at row[i], its pixels are step[i] floats apart (a row outside the map is a line of zeros, again and
+ * again), and its columns [first, end) are inside the map. */
+typedef struct tile_pixels {
+  const float *row[6];
+  int64_t step[6];
+  int first, end;
+} tile_pixels;
+
+RK_INLINE tile_pixels pixels_of(const float *src, const float *zeros, int64_t h, int64_t w, int64_t pixel, int64_t y, int64_t x,
+                                const int size) {
+  tile_pixels pixels = {.first = (int)rk_min64(rk_max64(-x, 0), size), .end = (int)rk_max64(rk_min64(w - x, size), 0)};
+  for (int i = 0; i < size; i++) {
+    const int inside = y + i >= 0 && y + i < h;
+    pixels.row[i] = inside ? src + ((y + i) * w + x) * pixel : zeros;
+    pixels.step[i] = inside ? pixel : 0;
+  }
+  return pixels;
 }
 
 RK_INLINE rk_vector load_lanes(const float *src, rk_mask mask, const int masked) {
   return masked ? rk_load_first(src, mask) : rk_load(src);
 }
 
-RK_INLINE void source_vector(const float *const *at, int64_t c, rk_mask mask, float *line, int64_t plane, const int m, const int masked) {
-  const int a = m + 2;
-  rk_vector half[RK_WINOGRAD_MOST_POSITIONS];
-  for (int j = 0; j < a; j++) {
-    rk_vector d[6];
-    for (int i = 0; i < a; i++) d[i] = load_lanes(at[i * a + j] + c, mask, masked);
-    source_line(d, half + j, a, m);
+/* One vector of rows `from`, from + by, ... of column j: `count` of them. `whole`: all columns are inside. */
+RK_INLINE void load_column(const tile_pixels *pixels, int64_t c, rk_mask mask, int j, rk_vector *d, const int from, const int by,
+                           const int count, const int masked, const int whole) {
+  const int inside = whole || (j >= pixels->first && j < pixels->end);
+  for (int i = 0; i < count; i++) {
+    const int row = from + i * by;
+    d[i] = inside ? load_lanes(pixels->row[row] + j * pixels->step[row] + c, mask, masked) : rk_zero();
   }
-  for (int i = 0; i < a; i++) {
-    rk_vector t[6];
-    source_line(half + i * a, t, 1, m);
-    for (int j = 0; j < a; j++) rk_store(line + (i * a + j) * plane + c, t[j]);
+}
+
+/* The rows of a transform by m = 4 come in pairs that differ by a sign, made one pair after another: all at once would not fit the
+ * registers, while rows loaded a second time come from L1. */
+RK_INLINE void store_line(const rk_vector *t, float *line, int64_t plane, const int count) {
+  for (int j = 0; j < count; j++) rk_store(line + j * plane, t[j]);
+}
+
+RK_INLINE void source_vector_2(const tile_pixels *pixels, int64_t c, rk_mask mask, float *line, int64_t plane, const int masked,
+                               const int whole) {
+  rk_vector half[16];
+  for (int j = 0; j < 4; j++) {
+    rk_vector d[4];
+    load_column(pixels, c, mask, j, d, 0, 1, 4, masked, whole);
+    source_line(d, half + j, 4, 2);
   }
+  for (int i = 0; i < 4; i++) {
+    rk_vector t[4];
+    source_line(half + i * 4, t, 1, 2);
+    store_line(t, line + i * 4 * plane + c, plane, 4);
+  }
+}
+
+/* Rows `row` and row + 1, those of +-point; `other`: the other point's square. */
+RK_INLINE void source_pair(const tile_pixels *pixels, int64_t c, rk_mask mask, float *line, int64_t plane, float point, float other,
+                           const int row, const int masked, const int whole) {
+  const rk_vector p = rk_broadcast(point), q = rk_broadcast(other);
+  rk_vector plus[6], minus[6], t[6];
+  for (int j = 0; j < 6; j++) {
+    rk_vector d[4];
+    load_column(pixels, c, mask, j, d, 1, 1, 4, masked, whole);
+    const rk_vector odd = rk_fnma(q, d[0], d[2]), even = rk_fnma(q, d[1], d[3]);
+    plus[j] = rk_fma(p, odd, even);
+    minus[j] = rk_fnma(p, odd, even);
+  }
+  source_line(plus, t, 1, 4);
+  store_line(t, line + row * 6 * plane + c, plane, 6);
+  source_line(minus, t, 1, 4);
+  store_line(t, line + (row + 1) * 6 * plane + c, plane, 6);
+}
+
+/* Row 0 from rows 0, 2, 4; row 5 from 1, 3, 5. */
+RK_INLINE void source_end(const tile_pixels *pixels, int64_t c, rk_mask mask, float *line, int64_t plane, const int from, const int masked,
+                          const int whole) {
+  const rk_vector sum = rk_broadcast(RK_A2 + RK_B2), product = rk_broadcast(RK_A2 * RK_B2);
+  rk_vector half[6], t[6];
+  for (int j = 0; j < 6; j++) {
+    rk_vector d[3];
+    load_column(pixels, c, mask, j, d, from, 2, 3, masked, whole);
+    half[j] = rk_fma(product, d[0], rk_fnma(sum, d[1], d[2]));
+  }
+  source_line(half, t, 1, 4);
+  store_line(t, line + from * 5 * 6 * plane + c, plane, 6);
+}
+
+RK_INLINE void source_vector(const tile_pixels *pixels, int64_t c, rk_mask mask, float *line, int64_t plane, const int m, const int masked,
+                             const int whole) {
+  if (m == 2) {
+    source_vector_2(pixels, c, mask, line, plane, masked, whole);
+    return;
+  }
+  source_end(pixels, c, mask, line, plane, 0, masked, whole);
+  source_pair(pixels, c, mask, line, plane, RK_A, RK_B2, 1, masked, whole);
+  source_pair(pixels, c, mask, line, plane, RK_B, RK_A2, 3, masked, whole);
+  source_end(pixels, c, mask, line, plane, 1, masked, whole);
+}
+
+RK_INLINE void source_lines(const tile_pixels *pixels, int64_t count, float *line, int64_t plane, const int m, const int whole) {
+  const int64_t end = count / RK_LANES * RK_LANES;
+  const rk_mask tail = rk_first(count - end);
+  for (int64_t c = 0; c < end; c += RK_LANES) source_vector(pixels, c, tail, line, plane, m, 0, whole);
+  if (end < count) source_vector(pixels, end, tail, line, plane, m, 1, whole);
 }
 
 /* Asks for the source rows that the tile below this one will add to its own: they are too far apart for the processor to foresee. */
@@ -144,16 +219,13 @@ RK_INLINE void prefetch_below(const rk_correlation *at, const float *src, tile_p
 RK_INLINE void source_tiles(const rk_winograd *winograd, const float *src, const float *zeros, int64_t begin, int64_t end, float *lines,
                             int64_t plane, const int m) {
   const rk_correlation *at = &winograd->at;
-  const float *addresses[RK_WINOGRAD_MOST_POSITIONS];
-  int64_t whole = at->c / RK_LANES * RK_LANES;
-  rk_mask tail = rk_first(at->c - whole);
   for (int64_t tile = begin; tile < end; tile++, lines += winograd->c_line) {
     tile_position position = position_of(winograd, tile, m);
-    pixel_addresses(src + position.n * at->src_h * at->src_w * at->src_c, zeros, at->src_h, at->src_w, at->src_c, position.y + at->offset_h,
-                    position.x + at->offset_w, addresses, m + 2);
+    const tile_pixels pixels = pixels_of(src + position.n * at->src_h * at->src_w * at->src_c, zeros, at->src_h, at->src_w, at->src_c,
+                                         position.y + at->offset_h, position.x + at->offset_w, m + 2);
     prefetch_below(at, src, position, m);
-    for (int64_t c = 0; c < whole; c += RK_LANES) source_vector(addresses, c, tail, lines, plane, m, 0);
-    if (whole < at->c) source_vector(addresses, whole, tail, lines, plane, m, 1);
+    if (pixels.first == 0 && pixels.end == m + 2) source_lines(&pixels, at->c, lines, plane, m, 1);
+    else source_lines(&pixels, at->c, lines, plane, m, 0);
   }
 }
 
@@ -176,12 +248,52 @@ typedef struct tile_target {
   int64_t rows, columns, dst, pooled;
 } tile_target;
 
+/* One row of a tile's outputs, of one vector of outputs k. `plain`: the sums themselves, all columns of them. */
+RK_INLINE void output_row(const rk_winograd *winograd, const rk_winograd_output *output, const rk_vector *t, tile_target target, int i,
+                          int64_t k, rk_vector bias, rk_mask mask, const int m, const int masked, const int plain) {
+  for (int j = 0; j < m; j++) {
+    if (!plain && j >= target.columns) break;
+    const int64_t offset = target.dst + i * winograd->at.dst_row + j * winograd->at.dst_pixel + k;
+    if (plain) rk_store(output->dst + offset, t[j]);
+    else keep(output, offset, finish(output, rk_add(t[j], bias), offset, k, mask, masked), mask, masked);
+  }
+}
+
+/* Rows 0 and 2, or 1 and 3, of a tile by m = 4: what they share is the sums, or the differences, of what belongs to +-point. */
+RK_INLINE void output_rows_4(const rk_winograd *winograd, const rk_winograd_output *output, const float *line, tile_target target, int64_t k,
+                             rk_vector bias, rk_mask mask, const int odd, const int masked, const int plain) {
+  const rk_vector low_a = rk_broadcast(odd ? RK_A : 1), low_b = rk_broadcast(odd ? RK_B : 1);
+  const rk_vector high_a = rk_broadcast(odd ? RK_A2 * RK_A : RK_A2), high_b = rk_broadcast(odd ? RK_B2 * RK_B : RK_B2);
+  rk_vector low[6], high[6], t[4];
+  for (int j = 0; j < 6; j++) {
+    rk_vector d[6];
+    for (int i = 0; i < 6; i++)
+      if (i != (odd ? 0 : 5)) d[i] = rk_load(line + (i * 6 + j) * output->plane);
+    const rk_vector a = odd ? rk_sub(d[1], d[2]) : rk_add(d[1], d[2]), b = odd ? rk_sub(d[3], d[4]) : rk_add(d[3], d[4]);
+    low[j] = odd ? rk_fma(low_a, a, rk_mul(low_b, b)) : rk_add(d[0], rk_add(a, b));
+    high[j] = odd ? rk_fma(high_a, a, rk_fma(high_b, b, d[5])) : rk_fma(high_a, a, rk_mul(high_b, b));
+  }
+  if (plain || odd < target.rows) {
+    output_line(low, t, 1, 4);
+    output_row(winograd, output, t, target, odd, k, bias, mask, 4, masked, plain);
+  }
+  if (plain || odd + 2 < target.rows) {
+    output_line(high, t, 1, 4);
+    output_row(winograd, output, t, target, odd + 2, k, bias, mask, 4, masked, plain);
+  }
+}
+
 /* rows x columns of one tile's m x m outputs, of one vector of outputs k; pooled: the largest of each 2x2 of them. */
 RK_INLINE void output_vector(const rk_winograd *winograd, const rk_winograd_output *output, const float *line, tile_target target, int64_t k,
                              rk_mask mask, const int m, const int masked, const int pool) {
   const int a = m + 2;
   const rk_correlation *at = &winograd->at;
   rk_vector half[RK_WINOGRAD_MOST_POSITIONS], above[4], bias = output->bias ? load_lanes(output->bias + k, mask, masked) : rk_zero();
+  if (m == 4 && !pool) {
+    output_rows_4(winograd, output, line, target, k, bias, mask, 0, masked, 0);
+    output_rows_4(winograd, output, line, target, k, bias, mask, 1, masked, 0);
+    return;
+  }
   for (int j = 0; j < a; j++) {
     rk_vector d[6];
     for (int i = 0; i < a; i++) d[i] = rk_load(line + (i * a + j) * output->plane);
@@ -191,14 +303,17 @@ RK_INLINE void output_vector(const rk_winograd *winograd, const rk_winograd_outp
     rk_vector t[4];
     if (i >= target.rows) break;
     output_line(half + i * a, t, 1, m);
+    if (!pool) {
+      output_row(winograd, output, t, target, i, k, bias, mask, m, masked, 0);
+      continue;
+    }
     for (int j = 0; j < m; j++) {
       if (j >= target.columns) break;
-      int64_t offset = target.dst + i * at->dst_row + j * at->dst_pixel + k;
+      const int64_t offset = target.dst + i * at->dst_row + j * at->dst_pixel + k;
       t[j] = finish(output, rk_add(t[j], bias), offset, k, mask, masked);
-      if (!pool) keep(output, offset, t[j], mask, masked);
-      else if (i % 2 == 0) above[j] = t[j];
+      if (i % 2 == 0) above[j] = t[j];
       else t[j] = rk_larger(t[j], above[j]);
-      if (pool && i % 2 == 1 && j % 2 == 1)
+      if (i % 2 == 1 && j % 2 == 1)
         keep(output, target.pooled + ((i / 2) * (at->out_w / 2) + j / 2) * at->dst_pixel + k, rk_larger(t[j], t[j - 1]), mask, masked);
     }
   }
@@ -210,6 +325,7 @@ RK_INLINE void output_tiles(const rk_winograd *winograd, const rk_winograd_outpu
   int64_t whole = output->k_begin + (output->k_end - output->k_begin) / RK_LANES * RK_LANES;
   rk_mask tail = rk_first(output->k_end - whole);
   const float *line = output->products;
+  const int plain = !output->bias && !output->add && output->activation == RK_ACTIVATION_NONE && !output->stream;
   for (int64_t tile = begin; tile < end; tile++, line += winograd->k_line) {
     tile_position position = position_of(winograd, tile, m);
     const tile_target target = {
@@ -218,7 +334,14 @@ RK_INLINE void output_tiles(const rk_winograd *winograd, const rk_winograd_outpu
         .dst = at->dst_first + position.n * at->dst_image + position.y * at->dst_row + position.x * at->dst_pixel,
         .pooled = ((position.n * (at->out_h / 2) + position.y / 2) * (at->out_w / 2) + position.x / 2) * at->dst_pixel,
     };
-    for (int64_t k = output->k_begin; k < whole; k += RK_LANES) output_vector(winograd, output, line + k, target, k, tail, m, 0, pool);
+    if (m == 4 && !pool && plain && target.rows == 4 && target.columns == 4) {
+      for (int64_t k = output->k_begin; k < whole; k += RK_LANES) {
+        output_rows_4(winograd, output, line + k, target, k, rk_zero(), tail, 0, 0, 1);
+        output_rows_4(winograd, output, line + k, target, k, rk_zero(), tail, 1, 0, 1);
+      }
+    } else {
+      for (int64_t k = output->k_begin; k < whole; k += RK_LANES) output_vector(winograd, output, line + k, target, k, tail, m, 0, pool);
+    }
     if (whole < output->k_end) output_vector(winograd, output, line + whole, target, whole, tail, m, 1, pool);
   }
   if (output->stream) rk_stream_fence();
@@ -245,31 +368,57 @@ RK_INLINE void weight_vectors(const float *weight, int64_t tap_step, int64_t cou
 
 /* ---- Backward-weight, m = 4 ---- */
 
-RK_INLINE void gradient_vector(const float *const *at, int64_t k, rk_mask mask, float *line, int64_t plane, const int masked) {
-  rk_vector half[24];
+/* Rows `row` and row + 1, those of +-point. */
+RK_INLINE void gradient_pair(const tile_pixels *pixels, int64_t k, rk_mask mask, float *line, int64_t plane, float point, const int row,
+                             const int masked, const int whole) {
+  const rk_vector p = rk_broadcast(point), p2 = rk_broadcast(point * point);
+  rk_vector plus[4], minus[4], t[6];
   for (int j = 0; j < 4; j++) {
     rk_vector y[4];
-    for (int i = 0; i < 4; i++) y[i] = load_lanes(at[i * 4 + j] + k, mask, masked);
-    gradient_line(y, half + j, 4);
+    load_column(pixels, k, mask, j, y, 0, 1, 4, masked, whole);
+    const rk_vector even = rk_fma(p2, y[2], y[0]), odd = rk_fma(p2, y[3], y[1]);
+    plus[j] = rk_fma(p, odd, even);
+    minus[j] = rk_fnma(p, odd, even);
   }
-  for (int i = 0; i < 6; i++) {
-    rk_vector t[6];
-    gradient_line(half + i * 4, t, 1);
-    for (int j = 0; j < 6; j++) rk_store(line + (i * 6 + j) * plane + k, t[j]);
-  }
+  gradient_line(plus, t);
+  store_line(t, line + row * 6 * plane + k, plane, 6);
+  gradient_line(minus, t);
+  store_line(t, line + (row + 1) * 6 * plane + k, plane, 6);
+}
+
+/* Row 0 from row 0, row 5 from row 3. */
+RK_INLINE void gradient_end(const tile_pixels *pixels, int64_t k, rk_mask mask, float *line, int64_t plane, const int end, const int masked,
+                            const int whole) {
+  rk_vector y[4], t[6];
+  for (int j = 0; j < 4; j++) load_column(pixels, k, mask, j, y + j, end * 3, 1, 1, masked, whole);
+  gradient_line(y, t);
+  store_line(t, line + end * 5 * 6 * plane + k, plane, 6);
+}
+
+RK_INLINE void gradient_vector(const tile_pixels *pixels, int64_t k, rk_mask mask, float *line, int64_t plane, const int masked,
+                               const int whole) {
+  gradient_end(pixels, k, mask, line, plane, 0, masked, whole);
+  gradient_pair(pixels, k, mask, line, plane, RK_A, 1, masked, whole);
+  gradient_pair(pixels, k, mask, line, plane, RK_B, 3, masked, whole);
+  gradient_end(pixels, k, mask, line, plane, 1, masked, whole);
+}
+
+RK_INLINE void gradient_lines(const tile_pixels *pixels, int64_t count, float *line, int64_t plane, const int whole) {
+  const int64_t end = count / RK_LANES * RK_LANES;
+  const rk_mask tail = rk_first(count - end);
+  for (int64_t k = 0; k < end; k += RK_LANES) gradient_vector(pixels, k, tail, line, plane, 0, whole);
+  if (end < count) gradient_vector(pixels, end, tail, line, plane, 1, whole);
 }
 
 static void gradient_tiles(const rk_winograd *winograd, const float *ddst, const float *zeros, int64_t begin, int64_t end, float *lines,
                            int64_t plane) {
   const rk_correlation *at = &winograd->at;
-  const float *addresses[16];
-  int64_t whole = at->k / RK_LANES * RK_LANES;
-  rk_mask tail = rk_first(at->k - whole);
   for (int64_t tile = begin; tile < end; tile++, lines += winograd->k_line) {
     tile_position position = position_of(winograd, tile, 4);
-    pixel_addresses(ddst + position.n * at->dst_image, zeros, at->out_h, at->out_w, at->dst_pixel, position.y, position.x, addresses, 4);
-    for (int64_t k = 0; k < whole; k += RK_LANES) gradient_vector(addresses, k, tail, lines, plane, 0);
-    if (whole < at->k) gradient_vector(addresses, whole, tail, lines, plane, 1);
+    const tile_pixels pixels =
+        pixels_of(ddst + position.n * at->dst_image, zeros, at->out_h, at->out_w, at->dst_pixel, position.y, position.x, 4);
+    if (pixels.end == 4) gradient_lines(&pixels, at->k, lines, plane, 1);
+    else gradient_lines(&pixels, at->k, lines, plane, 0);
   }
 }
 
