@@ -76,6 +76,9 @@ extension Emitter {
         recipes[value] = DeferredSteps(context: context, add: add)
     }
 
+    /// Whether a value is there in the backward pass without being computed once more.
+    func isKept(_ value: ValueID) -> Bool { recipes[value] == nil }
+
     /// A buffer with a part for each chunk of the band being emitted (or one part, outside), by name.
     func chunked(_ name: String, floats: Int) throws(RengaError) -> BufferID {
         if let known = names.named[name] { return known }

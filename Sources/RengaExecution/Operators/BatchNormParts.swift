@@ -15,8 +15,10 @@ struct BatchNormParts {
         if emit.isRecomputing { return try apply(emit) }
         try emit.local { () throws(RengaError) in try moments(emit) }
         try emit.whole { () throws(RengaError) in try finish(emit) }
-        // A sum would have to be kept anyway: its other term is not at hand.
-        if step.add == nil { emit.recipe(step.output) { () throws(RengaError) in try apply(emit) } }
+        // Of a chain of sums every other one is kept: the one behind it is made from it, and reads as much as if it had been kept itself.
+        if step.add.map(emit.isKept) ?? true {
+            emit.recipe(step.output) { () throws(RengaError) in try apply(emit) }
+        }
         try emit.local { () throws(RengaError) in try apply(emit) }
     }
 
