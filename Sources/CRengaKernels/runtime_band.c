@@ -35,12 +35,16 @@ static void run_chunk(const rk_band_args *band, int64_t chunk, int64_t slot) {
   }
 }
 
+/* The chunk that a piece stands for. In a band that goes backwards each thread's share is turned round: it begins with the chunks that it
+ * ended the band before with, which its cache still holds. */
+static int64_t chunk_of(const rk_band_args *band, int32_t threads, int64_t piece) {
+  int64_t begin = 0, end = 0;
+  if (!band->backwards) return piece;
+  for (int32_t owner = 0; end <= piece; owner++) rk_share(band->chunks, &(rk_team){.tid = owner, .nth = threads}, &begin, &end);
+  return begin + end - 1 - piece;
+}
+
 void rk_band(const void *args, const rk_team *team) {
   const rk_band_args *band = args;
-  for (int64_t chunk; (chunk = __atomic_fetch_add(&band->state->next, 1, __ATOMIC_RELAXED)) < band->chunks;)
-    run_chunk(band, chunk, team->tid);
-  /* The last to leave makes the counters ready for the next run: nobody else looks at them any more. */
-  if (__atomic_fetch_add(&band->state->left, 1, __ATOMIC_ACQ_REL) + 1 < team->nth) return;
-  __atomic_store_n(&band->state->next, 0, __ATOMIC_RELAXED);
-  __atomic_store_n(&band->state->left, 0, __ATOMIC_RELAXED);
+  for (int64_t piece = -1; rk_take(team, band->chunks, &piece);) run_chunk(band, chunk_of(band, team->nth, piece), team->tid);
 }

@@ -49,7 +49,7 @@ extension Program {
         }
         let args = rk_band_args(
             steps: UnsafePointer(try keep(array: steps)), count: steps.count, chunks: Int64(chunks),
-            state: try keep(rk_band_state()), seconds: nil)
+            backwards: bandCount % 2 == 0 ? 0 : 1, seconds: nil)
         try addBand(args, first.map(\.info))
     }
 }

@@ -79,6 +79,9 @@ package final class Program {
         return values
     }
 
+    /// Bands so far.
+    var bandCount: Int { bands.count }
+
     /// Appends a band, whose steps are described by `infos`.
     func addBand(_ args: rk_band_args, _ infos: [StepInfo]) throws(RengaError) {
         let kept = try keep(args)

@@ -93,8 +93,8 @@ int32_t rk_processors(void);
 /* ---- Bands ---- */
 
 /* A *band* is a step made of steps: a batch is cut into chunks of images, and each chunk is taken through all the band's steps by ONE
- * thread, for which the team is of size 1, so that what one step makes the next finds in that core's own cache. Chunks are taken as threads
- * become free: a slower one takes fewer. No step may touch what another chunk's steps write, so the result does not depend on who takes
+ * thread, for which the team is of size 1, so that what one step makes the next finds in that core's own cache. Chunks are taken as by
+ * rk_take: each thread has a share, and a slower one takes fewer. No step may touch what another chunk's steps write, so the result does not depend on who takes
  * what; whatever is summed over chunks has a place for each of them. */
 
 /* Most 8-byte words of the arguments of a step in a band. */
@@ -114,17 +114,12 @@ typedef struct rk_band_step {
   size_t patch_count;
 } rk_band_step;
 
-/* All zero before the first run and after each. */
-typedef struct rk_band_state {
-  int64_t next, left;
-} rk_band_state;
-
 typedef struct rk_band_args {
   const rk_band_step *steps;
   size_t count;
   int64_t chunks;
-  rk_band_state *state;
-  double *seconds; /* NULL, or [slots][count]: to which each step's time in each slot's thread is added */
+  int32_t backwards; /* each thread takes its share of the chunks from the last to the first */
+  double *seconds;   /* NULL, or [slots][count]: to which each step's time in each slot's thread is added */
 } rk_band_args;
 void rk_band(const void *args, const rk_team *team);
 
