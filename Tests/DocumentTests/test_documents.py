@@ -21,7 +21,7 @@ import blocks
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIBRARY = pathlib.Path(os.environ.get("RENGA_LIBRARY", ROOT / ".build" / "release" / "librenga.so"))
-DOCUMENTS = [ROOT / "README.md", ROOT / "bindings" / "python" / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "bindings" / "python" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 STRICT = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
 # What the documents name and a test cannot have: sixty thousand images.
 SMALLER = {"/usr/share/datasets/fashion-mnist": "tiny", "--data fashion-mnist": "--data tiny", '"fashion-mnist"': '"tiny"'}

@@ -113,7 +113,9 @@ def main(folder: Path, version: str) -> int:
     if set(guides) != set(GUIDES):
         print(f"docs: pages.py must name the guides {sorted(set(guides) ^ set(GUIDES))}", file=sys.stderr)
         return 1
-    for name, text in guides.items():
+    # Tables that the tests write (docs/*.md) have a page each too.
+    tables = {path.stem: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
+    for name, text in {**guides, **tables}.items():
         page = PAGE.format(title=html.escape(f"{title_of(text)} - Renga"), body=rendered(text), version=version)
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
     cards = "".join(
@@ -121,6 +123,8 @@ def main(folder: Path, version: str) -> int:
         for name, what in GUIDES.items()
     )
     index = (DOCS / "site" / "index.md").read_text(encoding="utf-8")
+    for name, text in tables.items():
+        index = index.replace("</ul>", f'<li><a href="{name}.html">{html.escape(title_of(text))}</a></li>\n</ul>', 1)
     body = rendered(index.replace("GUIDES", f'<ul class="cards">\n{cards}</ul>', 1))
     (folder / "index.html").write_text(PAGE.format(title="Renga", body=body, version=version), encoding="utf-8")
     style = (DOCS / "site" / "style.css").read_text(encoding="utf-8")
