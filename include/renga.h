@@ -132,22 +132,36 @@ typedef enum renga_precision {
 } renga_precision;
 
 /* Orders of the four axes in memory. */
-typedef enum renga_layout { RENGA_NHWC = 0, RENGA_NCHW = 1 } renga_layout;
+typedef enum renga_layout { RENGA_NHWC = 0, RENGA_NCHW = 1, RENGA_STRIDED = 2 /* as a renga_strided says: sources only */ } renga_layout;
 
 /* Extents of a batch; each 1 … RENGA_MAX_EXTENT, their product at most RENGA_MAX_ELEMENTS. */
 typedef struct renga_shape {
   int64_t n, h, w, c;
 } renga_shape;
 
-/* A dense batch of images that the caller owns and the call only reads. No alignment is asked for.
+/* A batch of images that the caller owns and the call only reads: dense, or as a renga_strided says. No alignment is asked for.
  * u8 images are normalised on the way in where the network's metadata holds "renga.normalization" ({"mean":[C],"scale":[C]}: the network
  * sees (pixel - mean[c]) * scale[c]), and taken as 0 … 255 where not; f32 images are always taken as they are. */
 typedef struct renga_source {
-  const void *data;     /* n * h * w * c elements in `layout` */
+  const void *data;     /* n * h * w * c elements in `layout`; with RENGA_STRIDED a renga_strided */
   renga_shape shape;    /* what the caller says it is; checked against what is expected */
   int32_t element;      /* renga_element */
   int32_t layout;       /* renga_layout */
 } renga_source;
+
+/* Images that are not dense: a part of larger ones, mirrored or repeated ones, other orders of axes, padded rows. Sessions and trainers
+ * read them in the one pass that also converts and normalises; a data set copies them. Strides are in bytes, of either sign, and may be 0;
+ * that of an axis with one element is not read. Where `begin` is not NULL, all elements must lie in [begin, begin + bytes).
+ * Errors: RENGA_ERROR_INVALID_ARGUMENT (elements outside that, or beyond any memory). */
+typedef struct renga_strided {
+  size_t size;          /* sizeof(renga_strided), set by renga_strided_init */
+  const void *data;     /* image 0, row 0, column 0, channel 0 */
+  int64_t n, h, w, c;   /* bytes from one image, row, column, channel to the next */
+  const void *begin;    /* the memory that the images are a part of; NULL (default) = not checked */
+  size_t bytes;         /* of that memory */
+} renga_strided;
+/* Clears `size` bytes (pass sizeof(renga_strided)) and notes the size. NULL or an impossible size does nothing. */
+RENGA_API void renga_strided_init(renga_strided *strided, size_t size);
 
 /* ---- Network: a value ---------------------------------------------------------------------------------------------------------- */
 
@@ -222,6 +236,11 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_network_set_parameter(renga_networ
  * "renga.architecture", "renga.options". */
 RENGA_API RENGA_MUST_CHECK renga_status renga_network_get_metadata(const renga_network *network, const char *key, char **out_value);
 RENGA_API RENGA_MUST_CHECK renga_status renga_network_set_metadata(renga_network *network, const char *key, const char *value);
+/* Sets the metadata "renga.normalization": sessions and trainers made afterwards see (pixel - mean[c]) * scale[c] of u8 images.
+ * mean, scale: [channels]; both NULL with 0 channels = none. Errors: RENGA_ERROR_SHAPE_MISMATCH (channels are not those of every input),
+ * RENGA_ERROR_NOT_FINITE. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_network_set_normalization(renga_network *network, const float *mean, const float *scale,
+                                                                        size_t channels);
 
 /* A network with every batch norm that can be folded into its convolution folded (same answers in inference, fewer steps).
  * out_report: NULL, or what was done as JSON. `network` stays as it is. */

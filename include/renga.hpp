@@ -97,6 +97,18 @@ inline renga_source images(const float *data, renga_shape shape, renga_layout la
 inline renga_source images(const std::uint8_t *data, renga_shape shape, renga_layout layout = RENGA_NHWC) {
   return {data, shape, RENGA_U8, static_cast<std::int32_t>(layout)};
 }
+/* Images that are not dense, by bytes from one image, row, column and channel to the next. */
+inline renga_strided strided(const void *data, std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t c) {
+  renga_strided view;
+  renga_strided_init(&view, sizeof view);
+  view.data = data, view.n = n, view.h = h, view.w = w, view.c = c;
+  return view;
+}
+/* Borrows the view as well: it must live as long as what this returns. */
+inline renga_source images(const renga_strided &view, renga_shape shape, renga_element element) {
+  return {&view, shape, static_cast<std::int32_t>(element), RENGA_STRIDED};
+}
+inline renga_source images(const renga_strided &&view, renga_shape shape, renga_element element) = delete;
 
 /* ---- Network ---- */
 
@@ -168,6 +180,12 @@ public:
   }
   void set_metadata(const std::string &key, const std::string &value) {
     detail::check(renga_network_set_metadata(get(), key.c_str(), value.c_str()));
+  }
+  /* Of u8 images: (pixel - mean[c]) * scale[c]; two empty vectors for none. */
+  void set_normalization(const std::vector<float> &mean, const std::vector<float> &scale) {
+    if (mean.size() != scale.size()) throw Error(RENGA_ERROR_SHAPE_MISMATCH, "means must be as many as scales");
+    const bool is_none = mean.empty();
+    detail::check(renga_network_set_normalization(get(), is_none ? nullptr : mean.data(), is_none ? nullptr : scale.data(), mean.size()));
   }
   void remove_metadata(const std::string &key) { detail::check(renga_network_set_metadata(get(), key.c_str(), nullptr)); }
 

@@ -23,10 +23,12 @@ final class DatasetObject: HandleObject, @unchecked Sendable {
 
 /// A caller's images after the check of everything but what the call expects of their shape.
 struct Source {
+    /// With strides, the first element.
     let data: UnsafeRawPointer
     let shape: Shape
     let element: ImageElement
     let layout: ImageLayout
+    let strides: ImageStrides?
 
     init(_ pointer: UnsafePointer<renga_source>?, _ argument: StaticString) throws(RengaError) {
         self = try Source(try required(pointer, argument).pointee, "\(argument)")
@@ -34,7 +36,6 @@ struct Source {
 
     init(_ source: renga_source, _ argument: String) throws(RengaError) {
         guard let data = source.data else { throw RengaError(.nullPointer, "\(argument)->data is NULL") }
-        self.data = data
         let extents = [source.shape.n, source.shape.h, source.shape.w, source.shape.c].map { Int(exactly: $0) ?? -1 }
         shape = try Shape(n: extents[0], h: extents[1], w: extents[2], c: extents[3]).validated("\(argument)->shape")
         guard let element = ImageElement(rawValue: source.element) else {
@@ -42,7 +43,38 @@ struct Source {
                 .invalidArgument, "\(argument)->element is \(source.element); expected RENGA_F32 (0) or RENGA_U8 (1)")
         }
         self.element = element
-        layout = try Source.layout(source.layout, "\(argument)->layout")
+        guard source.layout == Int32(bitPattern: RENGA_STRIDED.rawValue) else {
+            (self.data, strides) = (data, nil)
+            layout = try Source.layout(source.layout, "\(argument)->layout")
+            return
+        }
+        let view = try read(
+            data.assumingMemoryBound(to: renga_strided.self), "src->data", defaults: renga_strided())
+        guard let first = view.data else { throw RengaError(.nullPointer, "\(argument)->data->data is NULL") }
+        let strides = ImageStrides(n: Int(view.n), h: Int(view.h), w: Int(view.w), c: Int(view.c))
+        try Source.check(try strides.span(of: shape, element), from: first, view, argument)
+        (self.data, self.strides, layout) = (first, strides, .nhwc)
+    }
+
+    /// What the images touch: addresses that there are, and that lie in the caller's block where he names one.
+    private static func check(
+        _ span: Range<Int>, from first: UnsafeRawPointer, _ view: renga_strided, _ argument: String
+    ) throws(RengaError) {
+        // A process has the lower half of all addresses: they are positive, and a span is far smaller than the half.
+        let base = Int(bitPattern: first)
+        let (least, under) = base.addingReportingOverflow(span.lowerBound)
+        let (end, over) = base.addingReportingOverflow(span.upperBound)
+        guard !under, !over, base > 0, least > 0 else {
+            throw RengaError(.invalidArgument, "the strides of \(argument) leave any memory")
+        }
+        guard let begin = view.begin.map({ Int(bitPattern: $0) }) else { return }
+        // What exceeds Int.max arrives negative: that is room enough.
+        guard begin > 0, least >= begin, view.bytes < 0 || end - begin <= view.bytes else {
+            throw RengaError(
+                .invalidArgument,
+                "the images of \(argument) touch the bytes \(least &- begin)..<\(end &- begin) of a block of "
+                    + "\(UInt(bitPattern: view.bytes))")
+        }
     }
 
     static func layout(_ code: Int32, _ argument: String) throws(RengaError) -> ImageLayout {
@@ -54,6 +86,11 @@ struct Source {
 }
 
 @c @implementation
+public func renga_strided_init(_ strided: UnsafeMutablePointer<renga_strided>!, _ size: Int) {
+    prepare(strided, size: size, defaults: renga_strided())
+}
+
+@c @implementation
 public func renga_dataset_create(
     _ images: UnsafePointer<renga_source>!, _ labels: UnsafePointer<Int32>!, _ classes: Int32,
     _ out: UnsafeMutablePointer<OpaquePointer?>!
@@ -61,6 +98,11 @@ public func renga_dataset_create(
     datasetOut(out) { () throws(RengaError) in
         let source = try Source(images, "images")
         let labels = try required(labels, "labels")
+        if let strides = source.strides {
+            return try Dataset(
+                copying: source.data, strides: strides, labels: labels, shape: source.shape, element: source.element,
+                classes: Int(classes))
+        }
         return try Dataset(
             copying: source.data, labels: labels, shape: source.shape, element: source.element, layout: source.layout,
             classes: Int(classes))

@@ -120,3 +120,22 @@ public func renga_network_set_metadata(
         try network.change { (network) throws(RengaError) in network.metadata[key] = value }
     }
 }
+
+@c @implementation
+public func renga_network_set_normalization(
+    _ network: OpaquePointer!, _ mean: UnsafePointer<Float>!, _ scale: UnsafePointer<Float>!, _ channels: Int
+) -> renga_status {
+    guarded { () throws(RengaError) in
+        let network = try object(network, "network", as: NetworkObject.self)
+        guard channels != 0 || mean != nil || scale != nil else {
+            return try network.change { (network) throws(RengaError) in try network.setNormalization(nil) }
+        }
+        let (mean, scale) = (try required(mean, "mean"), try required(scale, "scale"))
+        try network.change { (network) throws(RengaError) in
+            // Before anything of the arrays is read: a host that counts wrongly is told so.
+            try network.checkNormalization(channels: channels)
+            let numbers = [mean, scale].map { Array(UnsafeBufferPointer(start: $0, count: channels)) }
+            try network.setNormalization(Normalization(mean: numbers[0], scale: numbers[1]))
+        }
+    }
+}

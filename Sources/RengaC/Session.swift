@@ -192,6 +192,7 @@ extension Precision {
 extension InputView {
     init(_ source: Source) {
         self.init(data: source.data, shape: source.shape, element: source.element, layout: source.layout)
+        strides = source.strides
     }
 }
 

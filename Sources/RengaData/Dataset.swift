@@ -35,6 +35,22 @@ public final class Dataset: @unchecked Sendable {
             classNames: classNames)
     }
 
+    /// Copies images that are not dense: `images` is the first element. Errors as for copying; invalidArgument (strides).
+    public convenience init(
+        copying images: UnsafeRawPointer, strides: ImageStrides, labels: UnsafePointer<Int32>, shape: Shape,
+        element: ImageElement, classes: Int
+    ) throws(RengaError) {
+        let shape = try shape.validated("the data set")
+        _ = try strides.span(of: shape, element)
+        let imageCopy = try ImageMemory(count: shape.count, stride: element.bytes, "the data set's images")
+        let labelCopy = try ImageMemory(count: shape.n, stride: 4, "the data set's labels")
+        imageCopy.withBytes { shape.gather(images, element, strides, to: $0.baseAddress) }
+        labelCopy.withBytes { $0.copyMemory(from: UnsafeRawBufferPointer(start: labels, count: $0.count)) }
+        try self.init(
+            shape: shape, element: element, layout: .nhwc, images: imageCopy, labels: labelCopy, classes: classes,
+            classNames: [])
+    }
+
     /// Borrows `images` and `labels`: the caller keeps both alive and unchanged as long as the set, its subsets and what
     /// trains on them. Errors as for copying.
     public convenience init(

@@ -10,7 +10,8 @@ extension Session {
             let sources = try zeros(inputShapes)
             let results = try zeros(outputShapes)
             for (index, args) in plan.imports.enumerated() {
-                Session.patch(args, InputView(data: sources[index].base, shape: inputShapes[index]), nil, nil)
+                let view = InputView(data: sources[index].base, shape: inputShapes[index])
+                view.describe(to: &args.pointee, nil, nil)
             }
             for (index, args) in plan.exports.enumerated() {
                 args.pointee.dst = results[index].floats

@@ -88,7 +88,7 @@ public final class Session: @unchecked Sendable {
         try lock.locked { () throws(RengaError) in
             let plan = try plan(for: n)
             try withNormalization { mean, scale in
-                for (args, view) in zip(plan.imports, inputs) { Session.patch(args, view, mean, scale) }
+                for (args, view) in zip(plan.imports, inputs) { view.describe(to: &args.pointee, mean, scale) }
                 for (args, view) in zip(plan.exports, outputs) {
                     args.pointee.dst = view.data
                     args.pointee.layout = rk_layout(rawValue: UInt32(view.layout.rawValue))
@@ -107,17 +107,6 @@ public final class Session: @unchecked Sendable {
             throw RengaError(
                 .notFound, "no convolution or fully connected layer '\(name.prefix(80))' to force an algorithm upon")
         }
-    }
-
-    static func patch(
-        _ args: UnsafeMutablePointer<rk_image_import_args>, _ view: InputView, _ mean: UnsafePointer<Float>?,
-        _ scale: UnsafePointer<Float>?
-    ) {
-        args.pointee.src = view.data
-        args.pointee.element = rk_element(rawValue: UInt32(view.element.rawValue))
-        args.pointee.layout = rk_layout(rawValue: UInt32(view.layout.rawValue))
-        args.pointee.mean = view.element == .u8 ? mean : nil
-        args.pointee.scale = view.element == .u8 ? scale : nil
     }
 
     private func withNormalization(_ body: (UnsafePointer<Float>?, UnsafePointer<Float>?) -> Void) throws(RengaError) {
@@ -155,10 +144,7 @@ public final class Session: @unchecked Sendable {
         for (index, view) in inputs.enumerated() {
             var expected = inputShapes[index]
             expected.n = n
-            guard view.shape == expected else {
-                throw RengaError(
-                    .shapeMismatch, "input '\(graph.inputs[index].name)': expected \(expected), got \(view.shape)")
-            }
+            try view.check("input '\(graph.inputs[index].name)'", is: expected)
         }
         for (index, view) in outputs.enumerated() {
             let needed = n * outputShapes[index].countPerImage
@@ -174,12 +160,7 @@ public final class Session: @unchecked Sendable {
     /// The network's normalisation, checked against its inputs.
     private static func normalization(_ network: Network) throws(RengaError) -> Normalization? {
         guard let normalization = try network.normalization() else { return nil }
-        for input in network.inputs where input.c != normalization.mean.count {
-            throw RengaError(
-                .shapeMismatch,
-                "the network's normalisation has \(normalization.mean.count) channels, its input '\(input.name)' "
-                    + "\(input.c)")
-        }
+        try network.checkNormalization(channels: normalization.mean.count)
         return normalization
     }
 }

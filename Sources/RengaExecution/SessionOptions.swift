@@ -127,7 +127,7 @@ public struct StepProfile: Equatable, Sendable {
 
 /// A batch of images that the caller owns; read during the call only, any alignment.
 public struct InputView {
-    /// n * h * w * c elements.
+    /// n * h * w * c elements; with strides, the first one.
     public var data: UnsafeRawPointer
     /// What the caller says it is.
     public var shape: Shape
@@ -135,10 +135,42 @@ public struct InputView {
     public var element: ImageElement
     /// The order of the axes.
     public var layout: ImageLayout
+    /// Where elements lie, in place of a layout.
+    public var strides: ImageStrides?
 
     /// Describes a batch.
     public init(data: UnsafeRawPointer, shape: Shape, element: ImageElement = .f32, layout: ImageLayout = .nhwc) {
         (self.data, self.shape, self.element, self.layout) = (data, shape, element, layout)
+    }
+
+    /// Describes a batch that is not dense.
+    public init(data: UnsafeRawPointer, shape: Shape, element: ImageElement = .f32, strides: ImageStrides) {
+        self.init(data: data, shape: shape, element: element)
+        self.strides = strides
+    }
+
+    /// Says to an import where the images are; its shape is known and its strides are checked.
+    package func describe(
+        to args: inout rk_image_import_args, _ mean: UnsafePointer<Float>?, _ scale: UnsafePointer<Float>?
+    ) {
+        args.src = data
+        args.element = rk_element(rawValue: UInt32(element.rawValue))
+        args.layout = rk_layout(rawValue: UInt32(layout.rawValue))
+        if let strides = strides?.settled(for: shape) {
+            args.layout = RK_LAYOUT_STRIDED
+            args.strides = rk_strides(
+                n: Int64(strides.n), h: Int64(strides.h), w: Int64(strides.w), c: Int64(strides.c))
+        }
+        args.mean = element == .u8 ? mean : nil
+        args.scale = element == .u8 ? scale : nil
+    }
+
+    /// Errors: shapeMismatch (it is `name`), invalidArgument (strides that leave any memory).
+    package func check(_ name: @autoclosure () -> String, is expected: Shape) throws(RengaError) {
+        guard shape == expected else {
+            throw RengaError(.shapeMismatch, "\(name()): expected \(expected), got \(shape)")
+        }
+        _ = try strides?.span(of: shape, element)
     }
 }
 

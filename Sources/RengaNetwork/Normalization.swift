@@ -58,4 +58,20 @@ extension Network {
         guard let text = metadata[Normalization.metadataKey] else { return nil }
         return try Normalization(json: text)
     }
+
+    /// Sets the metadata that carries it; nil removes it. Errors: shapeMismatch (an input of other channels).
+    public mutating func setNormalization(_ normalization: Normalization?) throws(RengaError) {
+        if let normalization { try checkNormalization(channels: normalization.mean.count) }
+        metadata[Normalization.metadataKey] = normalization?.json
+    }
+
+    /// Errors: shapeMismatch where an input has other channels.
+    package func checkNormalization(channels: Int) throws(RengaError) {
+        for input in inputs where input.c != channels {
+            throw RengaError(
+                .shapeMismatch,
+                "the network's normalisation has \(UInt(bitPattern: channels)) channels, its input '\(input.name)' "
+                    + "\(input.c)")
+        }
+    }
 }

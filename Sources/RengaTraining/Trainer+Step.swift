@@ -32,9 +32,7 @@ extension Trainer {
 
     private func check(_ images: InputView, _ labels: UnsafeBufferPointer<Int32>) throws(RengaError) {
         let expected = plan.inputShape
-        guard images.shape == expected else {
-            throw RengaError(.shapeMismatch, "a step of this trainer takes images \(expected), got \(images.shape)")
-        }
+        try images.check("the images of a step of this trainer", is: expected)
         guard labels.count == expected.n else {
             throw RengaError(.shapeMismatch, "\(expected.n) images came with \(labels.count) labels")
         }
@@ -64,13 +62,10 @@ extension Trainer {
         var arguments = rk_image_import_args()
         (arguments.n, arguments.h) = (Int64(shape.n), Int64(shape.h))
         (arguments.w, arguments.c) = (Int64(shape.w), Int64(shape.c))
-        arguments.src = images.data
-        arguments.element = rk_element(rawValue: UInt32(images.element.rawValue))
-        arguments.layout = rk_layout(rawValue: UInt32(images.layout.rawValue))
         arguments.dst = UnsafeMutableRawPointer(plan.src)
         normalization.mean.withUnsafeBufferPointer { mean in
             normalization.scale.withUnsafeBufferPointer { scale in
-                (arguments.mean, arguments.scale) = (mean.baseAddress, scale.baseAddress)
+                images.describe(to: &arguments, mean.baseAddress, scale.baseAddress)
                 withUnsafePointer(to: &arguments) { pointer in
                     var step = rk_step(run: rk_image_import, args: UnsafeRawPointer(pointer), enabled: nil)
                     _ = rk_run(&step, 1, Int32(threads), nil, nil)

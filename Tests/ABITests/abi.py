@@ -25,6 +25,11 @@ class Source(ctypes.Structure):
     _fields_ = [("data", ctypes.c_void_p), ("shape", Shape), ("element", ctypes.c_int32), ("layout", ctypes.c_int32)]
 
 
+class Strided(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("data", ctypes.c_void_p), ("n", ctypes.c_int64), ("h", ctypes.c_int64),
+                ("w", ctypes.c_int64), ("c", ctypes.c_int64), ("begin", ctypes.c_void_p), ("bytes", ctypes.c_size_t)]
+
+
 class NetworkInfo(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("parameters", ctypes.c_int64), ("macs", ctypes.c_int64),
                 ("layers", ctypes.c_int64), ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32),
@@ -60,7 +65,8 @@ class Progress(ctypes.Structure):
 
 ProgressFn = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.POINTER(Progress), ctypes.c_void_p)
 
-STRUCTS = {"renga_shape": Shape, "renga_source": Source, "renga_network_info": NetworkInfo,
+STRUCTS = {"renga_shape": Shape, "renga_source": Source, "renga_strided": Strided,
+           "renga_network_info": NetworkInfo,
            "renga_session_options": SessionOptions,
            "renga_trainer_options": TrainerOptions, "renga_memory": Memory, "renga_progress": Progress}
 NUMBERS = {"int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "uint64_t": ctypes.c_uint64,

@@ -110,6 +110,7 @@ def arguments(world, name):
         "renga_network_get_parameter": [w.network, parameter, values, count],
         "renga_network_set_parameter": [w.network, parameter, values, count],
         "renga_network_get_metadata": [w.network, b"renga.architecture", Out()],
+        "renga_network_set_normalization": [w.network, (ctypes.c_float * 1)(0.5), (ctypes.c_float * 1)(2), 1],
         "renga_network_set_metadata": [w.network, b"note", b"text"],
         "renga_network_fold_batch_norm": [w.network, Out(), Out()],
         "renga_network_import_onnx": [str(onnx_path).encode(), None, Out(), Out()],

@@ -21,7 +21,7 @@ def test_init_stays_inside_the_callers_size(renga):
         renga.session_options_init(buffer, size)
         assert buffer.raw[size:] == b"\xa5" * (256 - size)
         assert int.from_bytes(buffer.raw[:8], "little") == size
-    for init in ("network_info_init", "memory_init", "session_options_init", "trainer_options_init"):
+    for init in ("network_info_init", "strided_init", "memory_init", "session_options_init", "trainer_options_init"):
         buffer = ctypes.create_string_buffer(b"\xa5" * 256, 256)
         for size in (0, 7, 9, 2**20, 2**63, 2**64 - 1):
             getattr(renga, init)(buffer, size)

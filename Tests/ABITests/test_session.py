@@ -52,6 +52,87 @@ def test_layouts_and_bytes_mean_the_same(renga, resnet):
     renga.session_free(session)
 
 
+def strided(renga, buffer, at, strides, shape, block=None):
+    """A source of f32 or u8 elements `strides` bytes apart, the first one at byte `at` of `buffer`; `block`: as many bytes are its memory."""
+    view = abi.Strided()
+    renga.strided_init(ctypes.byref(view), ctypes.sizeof(view))
+    view.data = ctypes.addressof(buffer) + at
+    view.n, view.h, view.w, view.c = strides
+    if block is not None:
+        view.begin, view.bytes = ctypes.addressof(buffer), block
+    source = abi.source(buffer, *shape)
+    source.data, source.layout = ctypes.addressof(view), abi.STRIDED
+    source.view = view
+    return source
+
+
+def run_strided(renga, session, *what, **block):
+    scores = (ctypes.c_float * 10)()
+    renga.session_run(session, ctypes.byref(strided(renga, *what, **block)), scores, 10, abi.NHWC)
+    return bytes(scores)
+
+
+def test_images_that_are_not_dense(renga, resnet):
+    """A window of a larger image, rows and columns from behind, channels in planes and from behind, one row for all, floats at odd addresses."""
+    session = renga.session(resnet, threads=1)
+    shape, h, w = (1, 16, 16, 3), 20, 24
+    large = (ctypes.c_uint8 * (h * w * 3))(*[(i * 37) % 256 for i in range(h * w * 3)])
+
+    def dense(at, row, column, channel):
+        return (ctypes.c_uint8 * 768)(*[large[at + y * row + x * column + c * channel]
+                                        for y in range(16) for x in range(16) for c in range(3)])
+
+    for at, row, column, channel in (
+            (2 * w * 3 + 9, w * 3, 3, 1), (19 * w * 3, -w * 3, 3, 1), (17 * w * 3 + 66, -w * 3, -3, 1),
+            (0, w, 1, h * w), (2 * h * w, w, 1, -h * w), (30, 0, 3, 1), (7, 0, 0, 0), (11, 71, 4, 5)):
+        expected = run(renga, session, dense(at, row, column, channel), 1)
+        strides = (-2**62, row, column, channel)  # what one image says of the next does not matter
+        assert run_strided(renga, session, large, at, strides, shape, block=len(large)) == expected
+    odd = (ctypes.c_uint8 * (768 * 4 + 3))()
+    values = noise(768)
+    ctypes.memmove(ctypes.addressof(odd) + 3, values, 768 * 4)
+    source = strided(renga, odd, 3, (0, 16 * 3 * 4, 12, 4), shape)
+    source.element = abi.F32
+    scores = (ctypes.c_float * 10)()
+    renga.session_run(session, ctypes.byref(source), scores, 10, abi.NHWC)
+    assert bytes(scores) == run(renga, session, values, 1)
+    renga.session_free(session)
+
+
+def test_strides_that_leave_their_memory_are_refused(renga, resnet):
+    session = renga.session(resnet, threads=1)
+    buffer, shape, row = (ctypes.c_uint8 * 768)(), (1, 16, 16, 3), 48
+    assert run_strided(renga, session, buffer, 0, (0, row, 3, 1), shape, block=768)
+    for at, strides, block in (
+            (1, (0, row, 3, 1), 768), (0, (0, row, 3, 1), 767), (0, (0, -row, 3, 1), 768), (767, (0, -row, -3, -2), 768),
+            (0, (0, row, 3, 1), 0), (0, (0, 2**40, 3, 1), 768), (0, (0, 2**62, 2**62, 1), None),
+            (0, (0, -2**63, 3, 1), None), (0, (0, 2**57, 0, 0), None), (0, (0, -2**55, 0, 0), None)):
+        with pytest.raises(Failure) as refused:
+            run_strided(renga, session, buffer, at, strides, shape, block=block)
+        assert refused.value.status == abi.ERROR_INVALID_ARGUMENT, (at, strides, block)
+    source = strided(renga, buffer, 0, (0, row, 3, 1), shape)
+    source.view.data = None
+    scores = (ctypes.c_float * 10)()
+    assert renga.status("session_run", session, ctypes.byref(source), scores, 10, 0) == abi.ERROR_NULL_POINTER
+    source.view.data, source.view.size = ctypes.addressof(buffer), 3
+    assert renga.status("session_run", session, ctypes.byref(source), scores, 10, 0) == abi.ERROR_INVALID_ARGUMENT
+    dense = abi.source(buffer, 1, 16, 16, 3)
+    assert renga.status("session_run", session, ctypes.byref(dense), scores, 10, abi.STRIDED) == abi.ERROR_INVALID_ARGUMENT
+    renga.session_free(session)
+
+
+def test_normalisation_by_numbers(renga, resnet):
+    mean, scale = (ctypes.c_float * 3)(1, 2.5, 128), (ctypes.c_float * 3)(0.5, 0.25, 1 / 3)
+    renga.network_set_normalization(resnet, mean, scale, 3)
+    assert json.loads(renga.text("network_get_metadata", resnet, b"renga.normalization"))["mean"] == [1, 2.5, 128]
+    for channels in (0, 2, 4, 2**64 - 1):
+        assert renga.status("network_set_normalization", resnet, mean, scale, channels) == abi.ERROR_SHAPE_MISMATCH
+    mean[1] = math.nan
+    assert renga.status("network_set_normalization", resnet, mean, scale, 3) == abi.ERROR_NOT_FINITE
+    renga.network_set_normalization(resnet, None, None, 0)
+    assert renga.text("network_get_metadata", resnet, b"renga.normalization") is None
+
+
 def test_normalisation_touches_bytes_only(renga, resnet):
     pixels = (ctypes.c_uint8 * 768)(*[(i * 37) % 256 for i in range(768)])
     normalised = (ctypes.c_float * 768)(*[(p - 128) * 0.015625 for p in pixels])

@@ -49,13 +49,74 @@ final class ImageTests: XCTestCase {
                                 src: element == RK_ELEMENT_U8
                                     ? UnsafeRawPointer(b.pointer) : UnsafeRawPointer(f.pointer),
                                 element: element, layout: layout, mean: normalised ? m.readable : nil,
-                                scale: normalised ? s.readable : nil, type: RK_F32, dst: dst.pointer)
+                                scale: normalised ? s.readable : nil, type: RK_F32, dst: dst.pointer,
+                                strides: rk_strides())
                             runStep(rk_image_import, arguments, threads: threads)
                             assertClose(dst.values, expected, 1e-6, "\(shape) layout \(layout) element \(element)")
                             assertIntact([f, m, s, dst])
                             assertIntact([b])
                         }
                     }
+                }
+            }
+        }
+    }
+
+    /// Windows, mirrored and repeated axes, planes, padded rows, floats at odd addresses: imported and gathered.
+    func testStridedImports() {
+        for shape in Self.shapes {
+            let (h, w, c) = (shape.1, shape.2, shape.3)
+            let row = (w + 2) * c
+            let windows: [(at: Int, strides: (Int, Int, Int, Int))] = [
+                (c, ((h + 1) * row, row, c, 1)), (row * (h - 1), ((h + 1) * row, -row, c, 1)),
+                (row - c, ((h + 1) * row, row, -c, 1)), (c - 1, ((h + 1) * row, row, c, -1)),
+                (0, (h * w * c, w, 1, h * w)), (0, (0, row, c, 1)), (5, (0, 0, 0, 0)), (1, (7, 2, 3, 5)),
+            ]
+            let count = max(shape.0 * (h + 1) * row, 7 * shape.0 + 2 * h + 3 * w + 5 * c + 2) + 8
+            var random = TestRandom(count)
+            let bytes = (0..<count).map { _ in UInt8(random.index(256)) }
+            let (mean, scale) = (random.floats(c), random.floats(c, 0.5, 2))
+            for (at, strides) in windows {
+                for element in [RK_ELEMENT_F32, RK_ELEMENT_U8] {
+                    let size = element == RK_ELEMENT_U8 ? 1 : 4
+                    // One byte off where floats would lie.
+                    let memory = Guarded(
+                        (0..<count * size + 1).map { index in
+                            element == RK_ELEMENT_U8 || index == 0
+                                ? bytes[index % count]
+                                : withUnsafeBytes(of: Float(bytes[(index - 1) / 4])) { $0[(index - 1) % 4] }
+                        })
+                    let first = UnsafeRawPointer(memory.pointer) + (element == RK_ELEMENT_U8 ? at : 1 + 4 * at)
+                    var plain = [Float](repeating: 0, count: shape.0 * h * w * c)
+                    forEachElement(shape) { n, y, x, k in
+                        let place = at + n * strides.0 + y * strides.1 + x * strides.2 + k * strides.3
+                        plain[index(RK_LAYOUT_NHWC, shape, n, y, x, k)] = Float(bytes[place])
+                    }
+                    let expected = plain.enumerated().map { ($1 - mean[$0 % c]) * scale[$0 % c] }
+                    let kernelStrides = rk_strides(
+                        n: Int64(strides.0 * size), h: Int64(strides.1 * size), w: Int64(strides.2 * size),
+                        c: Int64(strides.3 * size))
+                    let what = "\(shape) from \(at) by \(strides), element \(element)"
+                    for threads in teamSizes {
+                        let (m, s, dst) = (Floats(mean), Floats(scale), Floats(count: plain.count, repeating: .nan))
+                        let arguments = rk_image_import_args(
+                            n: Int64(shape.0), h: Int64(h), w: Int64(w), c: Int64(c), src: first, element: element,
+                            layout: RK_LAYOUT_STRIDED, mean: m.readable, scale: s.readable, type: RK_F32,
+                            dst: dst.pointer, strides: kernelStrides)
+                        runStep(rk_image_import, arguments, threads: threads)
+                        assertClose(dst.values, expected, 1e-6, what)
+                        assertIntact([m, s, dst])
+                    }
+                    let gathered = Guarded<UInt8>(count: plain.count * size, repeating: 0)
+                    rk_image_gather(
+                        Int64(shape.0), Int64(h), Int64(w), Int64(c), first, element, kernelStrides, gathered.pointer)
+                    let values = (0..<plain.count).map {
+                        element == RK_ELEMENT_U8
+                            ? Float(gathered.values[$0])
+                            : UnsafeRawPointer(gathered.pointer).loadUnaligned(fromByteOffset: 4 * $0, as: Float.self)
+                    }
+                    assertSameBits(values, plain, what)
+                    assertIntact([gathered, memory])
                 }
             }
         }

@@ -9,9 +9,14 @@ extern "C" {
 #endif
 
 typedef enum rk_element { RK_ELEMENT_F32 = 0, RK_ELEMENT_U8 = 1 } rk_element;
-typedef enum rk_layout { RK_LAYOUT_NHWC = 0, RK_LAYOUT_NCHW = 1 } rk_layout;
+typedef enum rk_layout { RK_LAYOUT_NHWC = 0, RK_LAYOUT_NCHW = 1, RK_LAYOUT_STRIDED = 2 /* sources only */ } rk_layout;
 
-/* dst [N,H,W,C] = (src - mean[c]) * scale[c]; src f32 or u8 in either layout. */
+/* Bytes from one image, row, column and channel to the next: of any sign, also 0. */
+typedef struct rk_strides {
+  int64_t n, h, w, c;
+} rk_strides;
+
+/* dst [N,H,W,C] = (src - mean[c]) * scale[c]; src f32 or u8 in any layout and of any alignment. */
 typedef struct rk_image_import_args {
   int64_t n, h, w, c;
   const void *src;
@@ -20,8 +25,12 @@ typedef struct rk_image_import_args {
   const float *mean, *scale; /* [C] or NULL: 0, 1 */
   rk_type type;              /* of dst */
   void *dst;
+  rk_strides strides; /* RK_LAYOUT_STRIDED only; src is then element (0, 0, 0, 0) */
 } rk_image_import_args;
 void rk_image_import(const void *args, const rk_team *team);
+
+/* dst [N,H,W,C], dense, of src's own type = src. */
+void rk_image_gather(int64_t n, int64_t h, int64_t w, int64_t c, const void *src, rk_element element, rk_strides strides, void *dst);
 
 /* dst in `layout`, f32 = src [N,H,W,C]. */
 typedef struct rk_image_export_args {

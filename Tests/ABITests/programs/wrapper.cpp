@@ -57,6 +57,10 @@ static void networks(const std::string &folder) {
   CHECK(status_of([&] { network.set_parameter(parameters[0].name, {1, 2}); }) == RENGA_ERROR_SHAPE_MISMATCH);
   CHECK(status_of([] { renga::Network::load("/nothing"); }) == RENGA_ERROR_FILE);
   CHECK(!network.metadata("note"));
+  network.set_normalization({128}, {0.0078125F});
+  CHECK(network.metadata("renga.normalization") == "{\"mean\":[128.0],\"scale\":[0.0078125]}");
+  network.set_normalization({}, {});
+  CHECK(!network.metadata("renga.normalization"));
   network.set_metadata("note", "x");
   CHECK(network.metadata("note") == "x");
   network.remove_metadata("note");
@@ -83,6 +87,8 @@ static void sessions() {
   const std::vector<float> pixels = {-1, 2, -3, 4, 5, -6, 7, -8};
   CHECK((session.run(renga::images(pixels.data(), {2, 2, 2, 1})) == std::vector<float>{0, 2, 0, 4, 5, 0, 7, 0}));
   CHECK(status_of([&] { session.run(renga::images(pixels.data(), {4, 2, 2, 1})); }) == RENGA_ERROR_INVALID_ARGUMENT);
+  const renga_strided mirrored = renga::strided(pixels.data() + 1, 4 * sizeof(float), 2 * sizeof(float), -std::int64_t(sizeof(float)), 0);
+  CHECK((session.run(renga::images(mirrored, {2, 2, 2, 1}, RENGA_F32)) == std::vector<float>{2, 0, 4, 0, 0, 5, 0, 7}));
   renga::Session moved = std::move(session);
   CHECK(moved.memory().activations > 0 && !moved.profile(1).empty());
 }

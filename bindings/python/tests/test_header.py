@@ -39,6 +39,7 @@ def test_statuses(header: str) -> None:
     [
         ("shape", _abi.Shape),
         ("source", _abi.Source),
+        ("strided", _abi.Strided),
         ("network_info", _abi.NetworkInfo),
         ("session_options", _abi.SessionOptions),
         ("memory", _abi.Memory),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import TINY, stripes
 
 import renga
 from renga import _arrays
@@ -58,6 +61,105 @@ def test_contiguous_f32_and_u8_are_read_in_place(session: renga.Session, x: np.n
         address = np.asarray(array).ctypes.data
         step = 4 * 8 * 8 * 3 * np.asarray(array).itemsize
         assert sources_seen(session, array) == [address + i * step for i in range((len(array) + 3) // 4)]
+
+
+class Foreign:
+    """Memory of another library: an array behind DLPack alone."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array, self.exports = array, 0
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.array.__dlpack_device__()
+
+    def __dlpack__(self, **how: object) -> object:
+        self.exports += 1
+        return self.array.__dlpack__(**how)
+
+
+class Elsewhere(Foreign):
+    """The same on a graphics card."""
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (2, 0)
+
+
+class Described:
+    """Memory behind NumPy's array interface alone."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.__array_interface__ = array.__array_interface__
+
+
+def test_any_strides_are_read_in_place(session: renga.Session, x: np.ndarray) -> None:
+    large = np.random.default_rng(3).integers(0, 256, (7, 12, 11, 5), dtype=np.uint8)
+    planes = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    views = [
+        large[1:, 2:10, 1:9, 1:4],
+        large[::-1, 9:1:-1, 9:1:-1, 4:1:-1][:6],
+        np.broadcast_to(large[0, 2:10, 1:9, 1:4], (6, 8, 8, 3)),
+        np.broadcast_to(np.float32(0.25), (6, 8, 8, 3)),
+        large.transpose(0, 2, 1, 3)[1:, 1:9, 2:10, :3],
+        x[:, ::-1, :, ::-1],
+        planes.transpose(0, 2, 3, 1),
+        np.repeat(x, 2, axis=1)[:, ::2],
+    ]
+    with mock.patch.object(np, "ascontiguousarray", side_effect=AssertionError("a copy")):
+        found = [session.run(view) for view in views]
+        turned = session.run(views[0].transpose(0, 3, 1, 2), layout="nchw")
+    for view, answer in zip(views, found, strict=True):
+        assert np.array_equal(answer, session.run(np.array(view)))
+    assert np.array_equal(turned, found[0])
+
+
+def test_what_speaks_dlpack_is_read_in_place_and_let_go(session: renga.Session, x: np.ndarray) -> None:
+    pixels = (np.abs(x) * 50).astype(np.uint8)
+    for array in (x, pixels, x[:, ::-1], pixels.transpose(0, 2, 1, 3)):
+        wanted = session.run(array)
+        for kind in (Foreign, Described):
+            foreign = kind(array)
+            gc.collect()
+            before = sys.getrefcount(array)
+            assert np.array_equal(session.run(foreign), wanted)
+            gc.collect()
+            assert sys.getrefcount(array) == before
+            held = weakref.ref(foreign)
+            del foreign
+            assert held() is None
+    foreign = Foreign(x)
+    assert sources_seen(session, foreign)[0] == x.ctypes.data and foreign.exports == 1
+    with pytest.raises(renga.InvalidArgument, match="x lies on a device"):
+        session.run(Elsewhere(x))
+    with pytest.raises(renga.InvalidArgument, match="x has dtype int64"):
+        session.run(Foreign(np.ones(x.shape, np.int64)))
+
+
+def test_answers_go_on_by_dlpack_and_outlive_their_session(network: renga.Network, x: np.ndarray) -> None:
+    session = renga.Session(network, batch=4)
+    answer = session.run(x)
+    wanted = answer.copy()
+    assert answer.__dlpack_device__() == (1, 0) and answer.__array_interface__["data"][0] == answer.ctypes.data
+    taken = np.from_dlpack(answer)
+    assert np.shares_memory(taken, answer)
+    session.close()
+    del session, answer
+    gc.collect()
+    assert np.array_equal(taken, wanted)
+
+
+def test_sets_and_trainers_take_foreign_memory_of_any_strides(network: renga.Network) -> None:
+    pixels, labels = stripes(12)
+    wide = np.zeros((12, 10, 9, 3), np.uint8)
+    wide[:, 9:1:-1, 1:] = pixels
+    view = wide[:, 9:1:-1, 1:]
+    made = renga.Dataset(Foreign(view), Foreign(labels), classes=3)
+    assert np.array_equal(made.images(), pixels) and np.array_equal(made.labels(), labels)
+    losses = [
+        renga.Trainer(network, "fast", batch=12, seed=3).step(images, numbers)
+        for images, numbers in ((pixels, labels), (Foreign(view), Foreign(labels)))
+    ]
+    assert losses[0] == losses[1]
 
 
 def test_other_floats_and_strides_are_converted_once(session: renga.Session, x: np.ndarray) -> None:
@@ -116,11 +218,20 @@ def test_u8_follows_the_networks_normalisation(network: renga.Network) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
     plain = renga.Session(network, batch=2).run(pixels)
     assert np.array_equal(plain, renga.Session(network, batch=2).run(pixels.astype(np.float32)))
-    network.metadata["renga.normalization"] = '{"mean":[100,110,120],"scale":[0.01,0.02,0.04]}'
+    assert network.normalization is None
+    network.normalization = (np.float64([100, 110, 120]), [0.01, 0.02, 0.04])
+    assert network.normalization == ([100, 110, 120], [0.01, 0.02, 0.04])
+    with pytest.raises(renga.ShapeMismatch):
+        network.normalization = ([1], [1])
+    with pytest.raises(renga.ShapeMismatch):
+        network.normalization = ([1, 2, 3], [1])
     values = (pixels.astype(np.float32) - np.float32([100, 110, 120])) * np.float32([0.01, 0.02, 0.04])
     session = renga.Session(network, batch=2)
     assert np.allclose(session.run(pixels), session.run(values), rtol=1e-4, atol=1e-4)
     assert not np.allclose(session.run(pixels), plain)
+    assert np.array_equal(session.run(pixels[:, ::-1].transpose(0, 3, 1, 2), layout="nchw"), session.run(pixels[:, ::-1]))
+    network.normalization = None
+    assert network.normalization is None
 
 
 def test_maps_and_several_inputs_and_outputs() -> None:

@@ -30,7 +30,7 @@ class Status(IntEnum):
 
 F32, U8 = 0, 1
 PRECISION_F32, PRECISION_BF16 = 0, 1
-NHWC, NCHW = 0, 1
+NHWC, NCHW, STRIDED = 0, 1, 2
 DESCRIPTION_TEXT, DESCRIPTION_JSON, DESCRIPTION_DOT = 0, 1, 2
 
 
@@ -48,6 +48,23 @@ class Source(c.Structure):
     """`renga_source`: images that the caller owns and the call only reads."""
 
     _fields_ = (("data", c.c_void_p), ("shape", Shape), ("element", c.c_int32), ("layout", c.c_int32))
+    #: what `data` points to where the layout is STRIDED
+    strided: Strided | None = None
+
+
+class Strided(c.Structure):
+    """`renga_strided`: where images lie that are not dense."""
+
+    _fields_ = (
+        ("size", c.c_size_t),
+        ("data", c.c_void_p),
+        ("n", c.c_int64),
+        ("h", c.c_int64),
+        ("w", c.c_int64),
+        ("c", c.c_int64),
+        ("begin", c.c_void_p),
+        ("bytes", c.c_size_t),
+    )
 
 
 class NetworkInfo(c.Structure):
@@ -165,6 +182,7 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "renga_network_set_parameter": (_i32, (_handle, _text, c.c_void_p, _size)),
     "renga_network_get_metadata": (_i32, (_handle, _text, _out_text)),
     "renga_network_set_metadata": (_i32, (_handle, _text, _text)),
+    "renga_network_set_normalization": (_i32, (_handle, c.c_void_p, c.c_void_p, _size)),
     "renga_network_fold_batch_norm": (_i32, (_handle, _out_handle, _out_text)),
     "renga_network_import_onnx": (_i32, (_text, _text, _out_handle, _out_text)),
     "renga_network_import_onnx_memory": (_i32, (c.c_void_p, _size, _text, _out_handle, _out_text)),
@@ -188,6 +206,7 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "renga_session_memory": (_i32, (_handle, _p(Memory))),
     "renga_network_session_memory": (_i32, (_handle, _p(SessionOptions), _p(Memory))),
     "renga_session_profile": (_i32, (_handle, _i32, _out_text)),
+    "renga_strided_init": (None, (_p(Strided), _size)),
     "renga_dataset_create": (_i32, (_p(Source), c.c_void_p, _i32, _out_handle)),
     "renga_dataset_open": (_i32, (_text, _text, _out_handle)),
     "renga_dataset_open_idx": (_i32, (_text, _text, _out_handle)),

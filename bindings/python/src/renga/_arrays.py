@@ -1,8 +1,10 @@
-"""NumPy arrays across the border: which go as they are, which are converted once, and which are refused.
+"""Arrays across the border: which go as they are, which are converted once, and which are refused.
 
-The rule for images: f32 and u8, C-contiguous, native byte order: the library reads the array's own memory. Other floats
-become f32, other strides and byte orders are copied, once. Other integers and booleans are refused: u8 means pixels
-(normalised by the network), f32 means values (taken as they are), and a guess would be wrong half of the time.
+The rule for images: f32 and u8 in native byte order, of any strides (slices, mirrored, transposed, repeated ones): the
+library reads the array's own memory. Other floats become f32, other byte orders are copied, once. Other integers and
+booleans are refused: u8 means pixels (normalised by the network), f32 means values (taken as they are), and a guess
+would be wrong half of the time. What speaks DLPack or NumPy's array interface (tensors of other libraries in the
+processor's memory) is an array of its own memory; it is held only as long as the call takes.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ F32Array = npt.NDArray[np.float32]
 I32Array = npt.NDArray[np.int32]
 I64Array = npt.NDArray[np.int64]
 
+_DLPACK_CPU = 1
 _LAYOUTS = {"nhwc": _abi.NHWC, "nchw": _abi.NCHW}
 
 
@@ -36,11 +39,24 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return "[" + ",".join(str(extent) for extent in shape) + "]"
 
 
+def _as_array(x: Any, name: str) -> npt.NDArray[Any]:
+    """`x` as an array of its own memory, where it has any."""
+    if isinstance(x, np.ndarray) or not hasattr(x, "__dlpack__"):
+        return np.asarray(x)
+    device, _ = x.__dlpack_device__()
+    if device != _DLPACK_CPU:
+        raise InvalidArgument(f"{name} lies on a device (DLPack's type {device}); bring it to the processor's memory")
+    try:
+        return np.from_dlpack(x)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise InvalidArgument(f"{name}, a {type(x).__name__}, cannot be read through DLPack: {error}") from error
+
+
 def as_images(x: npt.ArrayLike, name: str = "x") -> npt.NDArray[Any]:
-    """`x` as f32 or u8, C-contiguous: the same memory where it already is, one conversion where a rule allows it."""
-    array = np.asarray(x)
-    if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
+    """`x` as f32 or u8: the same memory where it already is, one conversion where a rule allows it."""
+    array = _as_array(x, name)
+    if array.dtype == np.uint8 or array.dtype == np.float32:
+        return array
     if array.dtype.kind == "f":
         return np.ascontiguousarray(array, dtype=np.float32)
     raise InvalidArgument(
@@ -55,32 +71,38 @@ def as_batch(x: npt.ArrayLike, name: str = "x") -> npt.NDArray[Any]:
     if array.ndim == 4:
         return array
     if array.ndim == 2:
-        return array.reshape(array.shape[0], 1, 1, array.shape[1])
+        return array[:, None, None, :]
     hint = f": add a batch axis with {name}[None]" if array.ndim == 3 else ""
     raise ShapeMismatch(f"{name} has shape {shape_text(array.shape)}; expected four axes, [N,H,W,C]{hint}")
 
 
 def pointer(array: npt.NDArray[Any], offset_items: int = 0) -> ctypes.c_void_p:
-    """The address of an array's element. The caller keeps the array alive during the call."""
+    """The address of a contiguous array's element. The caller keeps the array alive during the call."""
     return ctypes.c_void_p(array.ctypes.data + offset_items * array.itemsize)
 
 
 def source(array: npt.NDArray[Any], layout: int, begin: int = 0, count: int | None = None) -> _abi.Source:
-    """Images [begin, begin + count) of a C-contiguous batch of rank 4, described for the library. Borrows `array`."""
+    """Images [begin, begin + count) of a batch of rank 4, described for the library. Borrows `array`."""
     n = array.shape[0] - begin if count is None else count
-    a, b, c = array.shape[1:]
-    h, w, channels = (a, b, c) if layout == _abi.NHWC else (b, c, a)
-    return _abi.Source(
-        data=pointer(array, begin * a * b * c),
-        shape=_abi.Shape(n, h, w, channels),
+    h, w, c = (1, 2, 3) if layout == _abi.NHWC else (2, 3, 1)
+    extent, stride = array.shape, array.strides
+    described = _abi.Source(
+        shape=_abi.Shape(n, extent[h], extent[w], extent[c]),
         element=_abi.U8 if array.dtype == np.uint8 else _abi.F32,
-        layout=layout,
     )
+    data = array.ctypes.data + begin * stride[0]
+    if array.flags.c_contiguous:
+        described.data, described.layout = data, layout
+        return described
+    strided = _abi.Strided(ctypes.sizeof(_abi.Strided), data, stride[0], stride[h], stride[w], stride[c])
+    described.data, described.layout = ctypes.addressof(strided), _abi.STRIDED
+    described.strided = strided  # lives as long as what points to it
+    return described
 
 
 def as_labels(y: npt.ArrayLike, n: int, name: str = "labels") -> I32Array:
     """`n` labels as int32, C-contiguous; any integer type that fits is converted, anything else refused."""
-    array = np.asarray(y)
+    array = _as_array(y, name)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.dtype.kind not in "iu":

@@ -9,7 +9,7 @@ import ctypes
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -208,6 +208,26 @@ class Network(Handle):
             self.metadata["renga.classes"] = json.dumps(list(names), ensure_ascii=False)
         else:
             self.metadata.pop("renga.classes", None)
+
+    @property
+    def normalization(self) -> tuple[list[float], list[float]] | None:
+        """Means and scales of u8 images, one a channel: the network sees (pixel - mean) * scale; None = pixels as they
+        are. Sessions and trainers made afterwards take what is set (metadata `renga.normalization`).
+        """
+        text = self.metadata.get("renga.normalization")
+        if not text:
+            return None
+        numbers = json.loads(text)
+        return numbers["mean"], numbers["scale"]
+
+    @normalization.setter
+    def normalization(self, numbers: tuple[Sequence[float], Sequence[float]] | None) -> None:
+        mean, scale = (np.ascontiguousarray(list_, dtype=np.float32).ravel() for list_ in numbers or ((), ()))
+        if mean.size != scale.size:
+            raise ShapeMismatch(f"there are {mean.size} means and {scale.size} scales; expected one of each a channel")
+        addresses = (pointer(mean), pointer(scale)) if mean.size else (None, None)
+        with self._in_use() as handle:
+            call("renga_network_set_normalization", handle, *addresses, mean.size)
 
     def fold_batch_norm(self) -> tuple[Network, dict[str, Any]]:
         """A network with every batch norm folded that can be, and what was done. This one stays as it is."""

@@ -150,11 +150,13 @@ class Session(Handle):
         """Runs the network on `x`; returns its answers.
 
         x: `[N,H,W,C]` (with layout "nchw" `[N,C,H,W]`; a flat input also `[N,C]`), any N; a sequence of them for a
-        network of several inputs. f32 and u8, C-contiguous, are read in place; `renga._arrays` has the rule for the
-        rest. u8 is normalised as the network's metadata says.
+        network of several inputs. f32 and u8 of any strides are read in place, from anything that speaks DLPack (a
+        PyTorch or JAX tensor in the processor's memory) as from NumPy; `renga._arrays` has the rule for the rest. u8 is
+        normalised as the network's metadata says.
         out: None, or a writable C-contiguous f32 array of the answer's shape (a sequence for several outputs), written
         in place. It must not overlap `x`.
-        Returns f32 in the same layout, owned by the caller: `[N,h,w,c]`, or `[N,c]` where the output is one pixel; a
+        Returns a NumPy array (which other libraries take over by DLPack without a copy: `torch.from_dlpack(answer)`), f32
+        in the same layout, owned by the caller: `[N,h,w,c]`, or `[N,c]` where the output is one pixel; a
         list of them for several outputs. The same bits for any thread count, batch and N.
         """
         code = layout_code(layout)
@@ -217,7 +219,8 @@ class Session(Handle):
             target = pointer(results[0], begin * items[0])
             call("renga_session_run", handle, ctypes.byref(described), target, count * items[0], layout)
             return
-        listed = (_abi.Source * len(sources))(*(source(array, layout, begin, count) for array in sources))
+        each = [source(array, layout, begin, count) for array in sources]
+        listed = (_abi.Source * len(sources))(*each)
         targets = (ctypes.c_void_p * len(results))(
             *(pointer(result, begin * size).value for result, size in zip(results, items, strict=True))
         )
