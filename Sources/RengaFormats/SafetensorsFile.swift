@@ -18,7 +18,8 @@ public struct SafetensorsFile: Sendable {
         isVerified = false
     }
 
-    /// Reads a file; numbers of any type become f32. Memory: the file's size, at most four times that (one-byte numbers).
+    /// Reads a file; numbers of any type become f32. Memory: the data's size, at most four times that (one-byte
+    /// numbers); meanwhile at most 40 times the header's, which is at most 16 MB.
     /// Errors: fileError; corruptData (truncated, damaged, not such a file); unsupported (an element type unknown here); outOfMemory.
     public init(path: String) throws(RengaError) {
         try self.init(InputFile(path: path))

@@ -12,7 +12,7 @@ swift build --scratch-path "$build" -Xswiftc -sanitize=address -Xswiftc -sanitiz
   -Xcc -fsanitize=address -Xswiftc -use-ld=lld 2>&1 | grep -E 'error|warning: unre|Compiling|Build complete' | tail -n 3
 bin=$build/debug
 mkdir -p "$build/corpus/FuzzFiles" "$build/corpus/FuzzInterface" "$build/findings"
-"$bin/FuzzFiles" --seeds "$build/corpus/FuzzFiles"
+"$bin/FuzzFiles" --seeds "$build/corpus/FuzzFiles" corpus
 for target in FuzzFiles FuzzInterface; do
   echo "$target: $seconds s"
   if ! "$bin/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -malloc_limit_mb=4096 -max_len=8192 -print_final_stats=1 \

@@ -86,10 +86,12 @@ private func writeLabels() throws {
     try labels.withUnsafeBytes { try write($0, to: labelsPath) }
 }
 
-/// Valid inputs to begin with. Checksums are renamed: nobody would get past them by chance.
-private func writeSeeds(to folder: String) throws {
-    func seed(_ reader: Reader, _ bytes: [UInt8]) throws {
-        try ([reader.rawValue] + bytes).withUnsafeBytes { try write($0, to: "\(folder)/\(reader)-\(bytes.count)") }
+/// Inputs to begin with: valid ones, and the broken files in `corpus`, which the tests read as well. Checksums are renamed: nobody would get
+/// past them by chance.
+private func writeSeeds(to folder: String, broken corpus: String) throws {
+    func seed(_ reader: Reader, _ bytes: [UInt8], _ name: String? = nil) throws {
+        let path = "\(folder)/\(reader)-\(name ?? String(bytes.count))"
+        try ([reader.rawValue] + bytes).withUnsafeBytes { try write($0, to: path) }
     }
     func unchecked(_ path: String) -> [UInt8] {
         var content: [UInt8] = []
@@ -102,6 +104,19 @@ private func writeSeeds(to folder: String) throws {
             content[start + 5] = UInt8(ascii: "_")
         }
         return content
+    }
+    let kinds: [(Reader, String)] = [
+        (.images, "idx-images"), (.labels, "idx-labels"), (.cifar, "cifar"), (.container, "safetensors"),
+    ]
+    for (reader, kind) in kinds {
+        guard let listing = opendir("\(corpus)/\(kind)") else { abort() }
+        defer { closedir(listing) }
+        while let entry = readdir(listing) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { field in
+                field.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if !name.hasPrefix(".") { try seed(reader, unchecked("\(corpus)/\(kind)/\(name)"), name) }
+        }
     }
     let options = try Attributes(text: "stages=1,convolutions=1,width=2,classes=2,input=4x4x1")
     let network = try Architectures.make("cnn", options: options)
@@ -138,8 +153,8 @@ private enum FuzzFiles {
             for path in [scratchPath, labelsPath, folderPath + "/test_batch.bin"] { unlink(path) }
             rmdir(folderPath)
         }
-        if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "--seeds" {
-            return try writeSeeds(to: CommandLine.arguments[2])
+        if CommandLine.arguments.count == 4, CommandLine.arguments[1] == "--seeds" {
+            return try writeSeeds(to: CommandLine.arguments[2], broken: CommandLine.arguments[3])
         }
         var count = CommandLine.argc
         var arguments = CommandLine.unsafeArgv
