@@ -21,7 +21,7 @@ LIBRARY := .build/release/librenga.so
 export SWIFT_BACKTRACE := enable=no
 
 .DEFAULT_GOAL := help
-.PHONY: abi-record docs needs-docs help demo test build install uninstall bench experiments format lint clean wheel sdist deb fuzz sanitize \
+.PHONY: onnx-models onnx-large onnx-operators abi-record docs needs-docs help demo test build install uninstall bench experiments format lint clean wheel sdist deb fuzz sanitize \
 	test-experiments test-engine test-outside lint-python test-install test-documents test-packages test-cross test-fuzz check-library needs-swift needs-build needs-demo needs-test needs-venv
 
 help: ## list these commands
@@ -132,8 +132,8 @@ sanitize: needs-build ## run the suites under the address, thread and undefined-
 	@.ci/sanitize
 
 lint-python: $(VENV)/.ready-test # the Python package's style and types
-	$(VENV)/bin/ruff check --quiet --config bindings/python/pyproject.toml bindings/python examples docs/site Benchmarks/experiments Benchmarks/peers
-	$(VENV)/bin/ruff format --check --quiet --config bindings/python/pyproject.toml bindings/python examples docs/site Benchmarks/experiments Benchmarks/peers
+	$(VENV)/bin/ruff check --quiet --config bindings/python/pyproject.toml bindings/python examples docs/site Benchmarks/experiments Benchmarks/onnx Benchmarks/peers
+	$(VENV)/bin/ruff format --check --quiet --config bindings/python/pyproject.toml bindings/python examples docs/site Benchmarks/experiments Benchmarks/onnx Benchmarks/peers
 	cd bindings/python && $(CURDIR)/$(VENV)/bin/mypy
 
 test-cross: # the kernels for aarch64
@@ -169,6 +169,26 @@ bench-report: $(BENCH_VENV)/.ready ## pictures and the README's tables from the 
 	@$(BENCH) pictures.py
 	@$(BENCH) readme.py ../../README.md
 
+# ---- networks of other programs ----
+
+ONNX_VENV := .venv-onnx
+$(ONNX_VENV)/.ready: Benchmarks/onnx/requirements.txt Benchmarks/onnx/packages.txt | needs-venv
+	$(PYTHON) -m venv $(ONNX_VENV)
+	$(ONNX_VENV)/bin/pip install --quiet --disable-pip-version-check -r Benchmarks/onnx/requirements.txt
+	$(ONNX_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps -r Benchmarks/onnx/packages.txt
+	@touch $@
+
+ONNX = RENGA_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=$(CURDIR)/bindings/python/src
+
+onnx-models: build $(ONNX_VENV)/.ready ## import trained networks and compare with ONNX Runtime (several GB of packages)
+	$(ONNX) $(CURDIR)/$(ONNX_VENV)/bin/python Benchmarks/onnx/check.py --store Benchmarks/results/onnx_models.json
+
+onnx-large: build $(ONNX_VENV)/.ready ## time and memory to import VGG-16 beside ONNX Runtime
+	@$(ONNX) $(CURDIR)/$(ONNX_VENV)/bin/python Benchmarks/onnx/large.py
+
+onnx-operators: build $(VENV)/.ready-test ## write docs/onnx-operators.md from the node tests of the package onnx
+	$(ONNX) $(VENV)/bin/python -W ignore bindings/python/tests/onnx_support.py docs/onnx-operators.md
+
 # ---- keep tidy ----
 
 SWIFT_SOURCES := Package.swift Sources Tests examples/swift
@@ -178,11 +198,11 @@ format: needs-swift $(VENV)/.ready-test ## format Swift, C and Python sources
 	$(SWIFT) format -i -r $(SWIFT_SOURCES)
 	@command -v clang-format >/dev/null || { echo "clang-format is missing: apt-get install clang-format" >&2; exit 1; }
 	clang-format -i $(C_SOURCES)
-	$(VENV)/bin/ruff format --quiet --config bindings/python/pyproject.toml bindings/python examples docs/site Benchmarks/experiments Benchmarks/peers
+	$(VENV)/bin/ruff format --quiet --config bindings/python/pyproject.toml bindings/python examples docs/site Benchmarks/experiments Benchmarks/onnx Benchmarks/peers
 
 lint: needs-swift ## check formatting and the house's rules
 	@$(SWIFT) format lint --strict -r $(SWIFT_SOURCES)
 	@.ci/lint
 
 clean: ## remove everything built
-	rm -rf .build .build-* $(VENV) $(BENCH_VENV) demo dist bindings/python/build bindings/python/src/*.egg-info
+	rm -rf .build .build-* $(VENV) $(BENCH_VENV) $(ONNX_VENV) demo dist bindings/python/build bindings/python/src/*.egg-info

@@ -92,6 +92,7 @@ extension ONNXHandlers {
             throw RengaError(.unsupported, "its constants \(constant.dimensions) have more axes than the map")
         }
         let values = try channelValues(constant, value.view, importer.shapes[map])
+        try importer.charge(8, values.count)
         value.steps.append(ONNXStep(kind: kind, values: values, isScalar: constant.count == 1))
     }
 

@@ -14,9 +14,7 @@ extension ONNXHandlers {
         guard let places = flat.channelPlaces(axis, vector) else {
             throw RengaError(.unsupported, "axis \(axis) of its input is neither the channels nor all of an image")
         }
-        // The node's own name is that of the layer with the weights.
-        let name = "\(node.name.isEmpty ? node.type : node.name)_flatten.weight"
-        return (try importer.add(node, Flatten(), [id], like: name), flat, vector, places)
+        return (try importer.flatten(node, .nhwc, id), flat, vector, places)
     }
 
     /// Adds a matrix product along `axis`: a linear layer on vectors, a convolution of 1 x 1 on maps. `weight` has the axes (C, K) or (K, C).

@@ -302,7 +302,7 @@ extension ONNXHandlers {
         } else {
             return nil
         }
-        let flat = try importer.add(node, Flatten(order: order), [id])
+        let flat = try importer.flatten(node, order, id)
         return (flat, ONNXView([view.axes[0], ONNXView.whole(.c, shape.countPerImage)]))
     }
 

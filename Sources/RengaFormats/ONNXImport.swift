@@ -113,10 +113,6 @@ extension ONNXImporter {
             nodes.append(Node(name: layer.name, op: layer.op, inputs: layer.inputs.map { places[$0] }))
             for weight in weights[layer.name] ?? [] { wanted.append((layer.name, weight)) }
         }
-        let bytes = wanted.map(\.weight.count).saturatingSum.saturatingTimes(4)
-        guard bytes <= model.bytes.saturatingTimes(64).saturatingPlus(64 << 20) else {
-            throw RengaError(.unsupported, "its layers would take \(bytes) bytes of weights, over 64 times its own")
-        }
         let structure = try NetworkStructure(inputs: inputs, nodes: nodes, outputs: outputs.map { places[$0] })
         let tensors = try ONNXWeightReader.read(wanted.map(\.weight))
         var parameters: [String: Parameter] = [:]

@@ -49,6 +49,7 @@ final class ONNXImporter {
     private(set) var uses: [String: Int] = [:]
     private var names = Set<String>()
     private(set) var inputViews: [ONNXView] = []
+    private var charged = 0
     /// The images of a batch: 0 where the file leaves it open.
     private(set) var batch = 0
 
@@ -291,6 +292,8 @@ extension ONNXImporter {
         let wanted =
             name.hasSuffix(suffix)
             ? String(name.dropLast(suffix.count)) : node.name.isEmpty ? "\(op.name)_\(layers.count)" : node.name
+        // Computed numbers are held as double with their places until the weights are made.
+        for weight in parameters { try charge(weight.constant.tensor == nil ? 24 : 4, weight.count) }
         let layer = Node(name: unusedName(wanted), op: op, inputs: sources)
         layers.append(layer)
         shapes.append(shape)
@@ -298,11 +301,21 @@ extension ONNXImporter {
         return shapes.count - 1
     }
 
-    /// The same for an operator by its name and options.
-    func add(
-        _ node: ONNXNode, _ name: String, _ attributes: Attributes, _ sources: [ValueID]
-    ) throws(RengaError) -> ValueID {
-        try add(node, OperatorTable.make(name, attributes), sources)
+    /// Counts memory that the network is going to take against what a file of this size may ask for.
+    func charge(_ width: Int, _ count: Int) throws(RengaError) {
+        charged = charged.saturatingPlus(width.saturatingTimes(count))
+        let most = model.bytes.saturatingTimes(64).saturatingPlus(64 << 20)
+        guard charged <= most else {
+            throw RengaError(
+                .unsupported, "with it the weights take over \(most) bytes, 64 times the file's and 64 MiB")
+        }
+    }
+
+    /// Adds a flatten before what `node` becomes, which keeps the node's name.
+    func flatten(_ node: ONNXNode, _ order: Flatten.Order, _ source: ValueID) throws(RengaError) -> ValueID {
+        var part = node
+        part.name = "\(node.name.isEmpty ? node.outputs.first ?? "" : node.name)/flatten"
+        return try add(part, Flatten(order: order), [source])
     }
 
     /// The value with its factors and offsets applied; `name` is what the graph calls it.

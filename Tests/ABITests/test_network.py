@@ -7,6 +7,7 @@ import pytest
 
 import abi
 from abi import Failure
+from calls import RELU_ONNX
 from conftest import CNN, close, noise
 
 
@@ -176,3 +177,26 @@ def test_fold_keeps_the_answers(renga):
         renga.session_free(session)
         renga.network_free(handle)
     assert close(*answers, tolerance=1e-4) and answers[0] != [0] * 20
+
+
+def taken(renga, out):
+    """Text that came out, freed."""
+    text = ctypes.string_at(out).decode()
+    renga.text_free(out)
+    return json.loads(text)
+
+
+def test_onnx_is_imported_or_refused_with_a_list(renga):
+    def status_of(data):
+        return renga.status(
+            "network_import_onnx_memory", data, len(data), None, ctypes.byref(out), ctypes.byref(report))
+
+    out, report = ctypes.c_void_p(), ctypes.c_void_p()
+    assert status_of(RELU_ONNX) == abi.OK and out.value
+    told = taken(renga, report)
+    assert told["layers"] == 1 and told["unsupported"] == [] and told["inputs"][0]["layout"] == "nchw"
+    renga.network_free(out)
+    assert status_of(RELU_ONNX.replace(b"Relu", b"Erf?")) == abi.ERROR_UNSUPPORTED
+    assert not out.value and "Erf?" in renga.message()
+    assert [one["operator"] for one in taken(renga, report)["unsupported"]] == ["Erf?"]
+    assert status_of(RELU_ONNX[:9]) == abi.ERROR_CORRUPT_DATA and not out.value and not report.value

@@ -12,6 +12,9 @@ let package = Package(
             name: "FuzzFiles", dependencies: [.product(name: "Renga", package: "renga")],
             swiftSettings: [.unsafeFlags(["-parse-as-library"])], linkerSettings: fuzzer),
         .executableTarget(
+            name: "FuzzONNX", dependencies: [.product(name: "Renga", package: "renga")],
+            swiftSettings: [.unsafeFlags(["-parse-as-library"])], linkerSettings: fuzzer),
+        .executableTarget(
             name: "FuzzInterface", dependencies: [.product(name: "renga", package: "renga")],
             cSettings: [
                 .unsafeFlags([

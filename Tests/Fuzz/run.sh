@@ -11,9 +11,10 @@ export SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0:allocator_may_retur
 swift build --scratch-path "$build" -Xswiftc -sanitize=address -Xswiftc -sanitize-coverage=edge,inline-8bit-counters,pc-table \
   -Xcc -fsanitize=address -Xswiftc -use-ld=lld 2>&1 | grep -E 'error|warning: unre|Compiling|Build complete' | tail -n 3
 bin=$build/debug
-mkdir -p "$build/corpus/FuzzFiles" "$build/corpus/FuzzInterface" "$build/findings"
+mkdir -p "$build/corpus/"{FuzzFiles,FuzzONNX,FuzzInterface} "$build/findings"
+cp corpus/onnx/* "$build/corpus/FuzzONNX"
 "$bin/FuzzFiles" --seeds "$build/corpus/FuzzFiles" corpus
-for target in FuzzFiles FuzzInterface; do
+for target in ${TARGETS:-FuzzFiles FuzzONNX FuzzInterface}; do
   echo "$target: $seconds s"
   if ! "$bin/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -malloc_limit_mb=4096 -max_len=8192 -print_final_stats=1 \
     -artifact_prefix="$build/findings/$target-" "$build/corpus/$target" >"$build/$target.log" 2>&1; then

@@ -71,6 +71,13 @@ static void networks(const std::string &folder) {
   CHECK(network.get() == nullptr && moved.info().parameters > 0);
   std::string report;
   CHECK(moved.fold_batch_norm(&report).info().layers < moved.info().layers && !report.empty());
+  /* An ONNX file with one node Erf: x [1,2] -> y. */
+  static const unsigned char erf[] = "\x08\x08\x3a\x27\x0a\x0b\x0a\x01x\x12\x01y\x22\x03"
+                                     "Erf\x5a\x13\x0a\x01x\x12\x0e\x0a\x0c\x08\x01\x12\x08\x0a\x02\x08\x01\x0a\x02\x08\x02"
+                                     "\x62\x03\x0a\x01y\x42\x02\x10\x0d";
+  CHECK(status_of([&] { renga::Network::import_onnx(erf, sizeof erf - 1, "height=32", &report); }) == RENGA_ERROR_UNSUPPORTED);
+  CHECK(report.find("Erf") != std::string::npos);
+  CHECK(status_of([] { renga::Network::import_onnx("/nothing"); }) == RENGA_ERROR_FILE);
   CHECK(moved.describe(RENGA_DESCRIPTION_DOT).rfind("digraph", 0) == 0);
 }
 

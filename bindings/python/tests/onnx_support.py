@@ -1,6 +1,6 @@
 """ONNX models run by Renga, beside arrays in ONNX's own axes; and the node tests that come with the package `onnx`.
 
-Not here: what must pass (test_onnx_nodes.py, test_onnx.py). `python3 onnx_support.py FILE` writes docs/onnx-operators.md.
+`python3 onnx_support.py FILE` writes docs/onnx-operators.md. Not here: what must pass (test_onnx_nodes.py).
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import numpy as np
 import renga
 
 #: The operators that the import is made for, and the constants around them.
-OPERATORS = (
-    "Conv ConvTranspose Gemm MatMul BatchNormalization Relu LeakyRelu PRelu Clip Sigmoid Tanh HardSwish HardSigmoid Elu "
-    "Softplus MaxPool AveragePool GlobalAveragePool GlobalMaxPool ReduceMean Add Sub Mul Div Sum Mean Max Min Concat Split "
-    "Slice Pad Flatten Reshape Transpose Squeeze Unsqueeze Shape Gather Resize Upsample Softmax LogSoftmax LRN Dropout "
-    "Identity Constant Cast"
-).split()
+OPERATORS = {
+    *("Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Clip"),
+    *("Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "Elu", "Softplus", "MaxPool", "AveragePool"),
+    *("GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "Add", "Sub", "Mul", "Div", "Sum", "Mean", "Max"),
+    *("Min", "Concat", "Split", "Slice", "Pad", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze"),
+    *("Shape", "Gather", "Resize", "Upsample", "Softmax", "LogSoftmax", "LRN", "Dropout", "Identity"),
+    *("Constant", "Cast"),
+}
 #: Inputs that are weights or shapes, which a network has as constants: frozen before the import.
 WEIGHTS = {
     "Conv": (1, 2),
@@ -120,7 +122,7 @@ def cases() -> Iterator[Case]:
             if folder is not None:
                 model = onnx.load(folder / "model.onnx")
             case = Case(kind, found.name, model, [], found.rtol, found.atol)
-            if model is None or not case.operators <= set(OPERATORS):
+            if model is None or not case.operators <= OPERATORS:
                 continue
             if folder is None:
                 case.data = [(list(inputs), list(outputs)) for inputs, outputs in found.data_sets or []]
@@ -226,10 +228,10 @@ def document(outcomes: Sequence[Outcome], version: str) -> str:
     lines = [
         "# ONNX operators",
         "",
-        "What `renga_network_import_onnx`, `renga.Network.import_onnx` and `renga convert` read, tried on the tests that come",
-        f"with the Python package `onnx` {version} (node, pytorch-operator, pytorch-converted, simple) for these operators. Written by",
-        "`make onnx-operators`; the test suite compares it with what it finds. Weights that a test gives as inputs are made",
-        "initialisers first. Everything else is refused by name and reason, never guessed.",
+        "What `renga_network_import_onnx`, `renga.Network.import_onnx` and `renga convert` read, tried on the tests",
+        f"that come with the Python package `onnx` {version} (node, pytorch-operator, pytorch-converted, simple) for",
+        "these operators. Written by `make onnx-operators`; the test suite compares it with what it finds. Weights",
+        "that a test gives as inputs are made initialisers first. What is not understood is refused, never guessed.",
         "",
         f"**{counts['passed']} passed, {counts['refused']} refused, {counts['failed']} failed.**",
         "",

@@ -62,8 +62,11 @@ class Unsupported(RengaError, NotImplementedError):
     """Well-formed, but beyond what this version does."""
 
     status = Status.UNSUPPORTED
-    #: Of an import: what the file was, and under "unsupported" all nodes that are not understood. Else empty.
-    report: dict[str, Any] = {}
+
+    def __init__(self, message: str, status: Status | None = None) -> None:
+        super().__init__(message, status)
+        #: Of an import: what the file was, and under "unsupported" all nodes that are not understood. Else empty.
+        self.report: dict[str, Any] = {}
 
 
 class Cancelled(RengaError):

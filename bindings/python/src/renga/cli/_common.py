@@ -69,7 +69,10 @@ def architecture_options(spec: str) -> tuple[str, dict[str, str]]:
 
 
 def open_network(spec: str, seed: int, defaults: dict[str, str] | None = None) -> Network:
-    """A network file, an ONNX file, or an architecture with initial weights; `defaults` are options that the spec may leave out."""
+    """A network file, an ONNX file, or an architecture with initial weights.
+
+    `defaults`: options that the spec may leave out.
+    """
     name, options = architecture_options(spec)
     if name:
         text = ",".join(f"{key}={value}" for key, value in {**(defaults or {}), **options}.items())
