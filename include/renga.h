@@ -255,7 +255,7 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_network_fold_batch_norm(const reng
  * "layout","shape"}],"notes":[…],"unsupported":[{"node","operator","reason"}]}; a "layout" is the renga_layout in which the host's memory is
  * ONNX's own ("cn": images are columns). Given also where the call fails for nodes that are not supported, all of which it lists;
  * else NULL on failure. Free by renga_text_free.
- * Memory: at most 64 times the size of the files and 64 MiB; little more than the weights for a trained network.
+ * Memory: at most 192 times the size of the files and 64 MiB; little more than the weights for a trained network.
  * Errors: RENGA_ERROR_UNSUPPORTED, RENGA_ERROR_FILE, RENGA_ERROR_CORRUPT_DATA, RENGA_ERROR_NOT_FOUND (an option),
  * RENGA_ERROR_INVALID_ARGUMENT (its value), RENGA_ERROR_OUT_OF_MEMORY. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_network_import_onnx(const char *path, const char *options, renga_network **out,

@@ -4,7 +4,7 @@ import RengaNetwork
 
 /// A network that was read from an ONNX file, and a report. Nothing of the file is used that is not understood: all or nothing.
 ///
-/// Memory: at most 64 times the size of the file and those that it names, and 64 MiB; for a trained network little more than its weights.
+/// Memory: at most 192 times the size of the file and those that it names, and 64 MiB; little more than the weights for a trained network.
 public struct ONNXImport: Sendable {
     /// What the file was and what became of it, as JSON: {"producer","operator_set","nodes","layers","inputs":[{"name","input","layout",
     /// "shape"}],"outputs":[{"name","layout","shape"}],"notes":[…],"unsupported":[{"node","operator","reason"}]}. A layout is that in which

@@ -1,5 +1,5 @@
 // ONNXModel.swift: an ONNX file as it lies on the disk: graph, nodes with attributes, initialisers (still unread), operator sets, metadata.
-// Memory: at most 64 bytes for each byte of the graph (an empty node has two bytes in the file); weights stay where they are.
+// Memory: at most 128 bytes for each byte of the graph (a node that says nothing has five bytes in the file); weights stay where they are.
 // Not here: what any node means (ONNXImporter.swift).
 import RengaNetwork
 
