@@ -64,18 +64,27 @@ RK_INLINE rk_vector tile_load(const float *src, int v, rk_mask last, const int v
   return masked && v == vectors - 1 ? rk_load_first(src + v * RK_LANES, last) : rk_load(src + v * RK_LANES);
 }
 
+RK_INLINE const float *tile_add(const rk_conv_tile *tile, int i, const int split) {
+  return i < split ? tile->add + i * tile->dst_row : tile->add2 + (i - split) * tile->dst_row;
+}
+
 RK_INLINE void tile_begin(const rk_conv_tile *tile, rk_vector (*sum)[RK_CONV_MOST_VECTORS], rk_mask last, const int rows, const int vectors,
                           const int masked) {
   const int split = RK_SPLIT(rows);
+  if (tile->add && !tile->bias) { /* a sum that goes on: to the bit, also where it is -0 */
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++)
+      for (int v = 0; v < vectors; v++) sum[i][v] = tile_load(tile_add(tile, i, split), v, last, vectors, masked);
+    return;
+  }
   for (int v = 0; v < vectors; v++) {
     rk_vector bias = tile->bias ? tile_load(tile->bias, v, last, vectors, masked) : rk_zero();
     for (int i = 0; i < rows; i++) sum[i][v] = bias;
   }
   if (!tile->add) return;
-  for (int i = 0; i < rows; i++) {
-    const float *add = i < split ? tile->add + i * tile->dst_row : tile->add2 + (i - split) * tile->dst_row;
-    for (int v = 0; v < vectors; v++) sum[i][v] = rk_add(sum[i][v], tile_load(add, v, last, vectors, masked));
-  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+    for (int v = 0; v < vectors; v++) sum[i][v] = rk_add(sum[i][v], tile_load(tile_add(tile, i, split), v, last, vectors, masked));
 }
 
 RK_INLINE void tile_end(const rk_conv_tile *tile, rk_vector (*sum)[RK_CONV_MOST_VECTORS], rk_mask last, const int rows, const int vectors,

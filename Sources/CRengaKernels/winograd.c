@@ -7,9 +7,12 @@
 #include "winograd_internal.h"
 #include <string.h>
 
-/* Floats of a block's transformed tiles: 2 MB, what an L2 holds. */
+/* Floats of a block's transformed tiles: 2 MB, what an L2 holds, and most tiles; both twice that where the weights, which each block reads
+ * from beyond L2, are the larger part (256 channels on 56x56: 1.06 times as fast). */
 #define BLOCK_FLOATS (512 * 1024)
-/* Bytes of transformed weights that stay in L2 between blocks. */
+#define BLOCK_MOST_TILES 28
+#define LARGE_WEIGHTS (2 * 1024 * 1024)
+/* Floats of transformed weights that stay in L2 between blocks. */
 #define RESIDENT_FLOATS (256 * 1024)
 
 const rk_winograd_transforms *rk_winograd_transforms_of(rk_isa isa) {
@@ -63,13 +66,16 @@ int rk_winograd_plan(rk_conv_plan *plan) {
   rk_winograd winograd;
   if (rk_winograd_prepare(plan, &winograd) != 0) return -1;
   int64_t rows = winograd.kernels->tile_rows, weights = winograd.positions * winograd.at.c * winograd.k_line;
-  int64_t block = rk_max64(rk_min64(BLOCK_FLOATS / tile_floats(&winograd) / rows, 28 / rows + (rows < 14)), 1) * rows;
+  int64_t larger = weights > LARGE_WEIGHTS ? 2 : 1, most_rows = larger * BLOCK_MOST_TILES / rows + (rows < 14);
+  int64_t block = rk_max64(rk_min64(larger * BLOCK_FLOATS / tile_floats(&winograd) / rows, most_rows), 1) * rows;
   int64_t per_thread = rk_div_up(winograd.tiles, plan->threads), blocks = rk_div_up(per_thread, block);
   plan->block[BLOCK_TILES] = rk_div_up(per_thread, blocks);
   plan->packed_floats = (size_t)weights;
   plan->pools = plan->pass == RK_CONV_FORWARD;
-  /* Traffic beyond L2, in floats: the weights for each block; or once, with all transformed tiles written and read. */
-  int64_t per_block = plan->threads * blocks * weights, at_once = weights + 4 * winograd.tiles * tile_floats(&winograd);
+  /* Traffic beyond L2, in floats: the weights for each block; or once, with all transformed tiles written and read, which costs most where
+   * an L2 does not hold those of the source (56x56x256 at once takes 1.5 times a block's time). */
+  int64_t passes = winograd.positions * winograd.tiles * winograd.c_line > BLOCK_FLOATS ? 6 : 3;
+  int64_t per_block = plan->threads * blocks * weights, at_once = weights + passes * winograd.tiles * tile_floats(&winograd);
   int64_t panels = rk_div_up(winograd.at.k, winograd.kernels->lanes * RK_CONV_MOST_VECTORS);
   plan->block[SHARE_OUTPUTS] = weights > RESIDENT_FLOATS && at_once < per_block && panels >= plan->threads && panels <= RK_MOST_PIECES;
   plan->block[ZEROS_AT] = plan->block[SHARE_OUTPUTS] ? block_floats(&winograd, winograd.tiles)
@@ -80,8 +86,10 @@ int rk_winograd_plan(rk_conv_plan *plan) {
 
 /* Vector multiply-adds that one vector of a tile's transforms weighs as much as, for each position. */
 #define TRANSFORM_WEIGHT 13.0
-/* Tiles whose products take as long as reading one tile's worth of weights from beyond L2. */
-#define WEIGHT_READ 28.0
+/* Tiles whose products take as long as reading one tile's worth of weights from beyond L2: mostly at the same time. */
+#define WEIGHT_READ 24.0
+/* The direct product's time for a multiply-add beside the transformed products', whose operands lie closer together. */
+#define DIRECT_WEIGHT 1.1
 
 /* What a pass costs, in multiply-adds for one channel and one output: an estimate fitted to measurements (see the benchmark). */
 static double cost(const rk_conv_plan *plan, int64_t m) {
@@ -92,9 +100,9 @@ static double cost(const rk_conv_plan *plan, int64_t m) {
   int64_t lanes = rk_conv_kernels_of(plan->isa)->lanes;
   double c = (double)at.c, c_line = (double)(rk_div_up(at.c, lanes) * lanes), k_line = (double)(rk_div_up(at.k, lanes) * lanes);
   double positions = m == 1 ? 9 : (double)((m + 2) * (m + 2)), tiles = (double)(at.n * rk_div_up(at.out_h, m) * rk_div_up(at.out_w, m));
-  double transforms = m == 1 ? 0 : TRANSFORM_WEIGHT * (c_line + k_line) / (c * k_line);
+  double products = tiles * (m == 1 ? DIRECT_WEIGHT : 1 + TRANSFORM_WEIGHT * (c_line + k_line) / (c * k_line));
   double read = positions * c * k_line > RESIDENT_FLOATS ? WEIGHT_READ : 0;
-  return positions * (tiles * (1 + transforms) + read);
+  return positions * (products > read ? products + read / 2 : read + products / 2);
 }
 
 int rk_winograd_prefers(const rk_conv_plan *plan) {
