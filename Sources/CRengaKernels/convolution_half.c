@@ -12,6 +12,8 @@
 /* Most tiles of a band; bytes of operands that a band aims at: the rest of a 2 MB L2 is for the panels. */
 #define MOST_TILES 512
 #define BAND_BYTES (384 * 1024)
+/* The same where the weights are more than all operands: then threads share the panels, and all operands had better be copied once. */
+#define LARGE_BAND_BYTES (960 * 1024)
 /* Bytes behind a band that the last rows of its last tile may read: zeros, so that zeros of the panel times them are zeros. */
 #define SLACK_BYTES 64
 /* Time of a tile of so few rows does not fall further: products wait for the sums of the step before. */
@@ -81,6 +83,12 @@ static void choose_tiles(half *half) {
 #define COPIED_TILES 4
 static int64_t copied_bytes(const rk_correlation *at) { return rk_div_up(RK_HALF_ROWS * at->src_c * 2 + SLACK_BYTES, 64) * 64; }
 
+/* Whether the weights are more than all operands. */
+static int is_heavy(const half *half) {
+  const rk_correlation *at = &half->at;
+  return half->lines * RK_HALF_STEP * at->k > 2 * at->n * at->src_h * at->src_w * at->c;
+}
+
 /* 0, or -1 where a size is not addressable. */
 static int prepare(const rk_conv_plan *plan, int64_t phase, half *half) {
   rk_conv_correlation(plan, phase, &half->at);
@@ -98,6 +106,7 @@ static int prepare(const rk_conv_plan *plan, int64_t phase, half *half) {
   choose_tiles(half);
   if (half->lines == 0 || half->units == 0) return 0;
   const int64_t row[] = {half->copy_w, at->c, 2}, row_bytes = rk_conv_addressable(row, 3);
+  const int64_t most_bytes = is_heavy(half) ? LARGE_BAND_BYTES : BAND_BYTES;
   if (row_bytes == 0) return -1;
   if (half->in_place) {
     half->band_units = rk_min64(rk_max64(BAND_BYTES / (2 * at->c) / 64, 1), MOST_TILES / 4) * 64;
@@ -106,7 +115,7 @@ static int prepare(const rk_conv_plan *plan, int64_t phase, half *half) {
   }
   const int64_t halo = rows_seen(at, 1) - at->stride_h, tiles = rk_div_up(half->flat ? half->copy_w : at->out_w, half->rows);
   if (tiles > MOST_TILES / 2) return -1;
-  half->band_units = rk_min64(rk_max64((BAND_BYTES / row_bytes - halo) / at->stride_h, 2), rk_min64(MOST_TILES / tiles, at->out_h));
+  half->band_units = rk_min64(rk_max64((most_bytes / row_bytes - halo) / at->stride_h, 2), rk_min64(MOST_TILES / tiles, at->out_h));
   const int64_t band[] = {rows_seen(at, half->band_units), row_bytes};
   half->band_bytes = rk_conv_addressable(band, 2);
   if (half->band_bytes == 0) return -1;
@@ -193,6 +202,7 @@ typedef struct half_run {
   uint16_t *dst;
   char *scratch;
   int64_t unit_begin, unit_end, panel_begin, panel_end;
+  int64_t copied_unit, copied_rows, copied_group; /* the band whose operands the scratch holds; -1: none */
   int stream;
 } half_run;
 
@@ -215,12 +225,15 @@ static void copy_row(const half *half, const uint16_t *src, int64_t n, int64_t h
 }
 
 /* Output rows [y, y + rows) of image n: copies their operands, places their tiles. */
-static void band_of_rows(const half *half, const half_run *run, int64_t n, int64_t y, int64_t rows, int64_t group, band *band) {
+static void band_of_rows(const half *half, half_run *run, int64_t n, int64_t y, int64_t rows, int64_t group, band *band) {
   const rk_correlation *at = &half->at;
   const int64_t row_bytes = half->copy_w * at->c * 2, seen = rows_seen(at, rows), pixel = 2 * at->c * at->stride_w;
-  const int64_t first = y * at->stride_h + at->offset_h;
-  for (int64_t i = 0; i < seen; i++) copy_row(half, run->src, n, first + i, group, (uint16_t *)(run->scratch + i * row_bytes));
-  memset(run->scratch + seen * row_bytes, 0, SLACK_BYTES);
+  const int64_t first = y * at->stride_h + at->offset_h, unit = n * at->out_h + y;
+  if (run->copied_unit != unit || run->copied_rows != rows || run->copied_group != group) {
+    for (int64_t i = 0; i < seen; i++) copy_row(half, run->src, n, first + i, group, (uint16_t *)(run->scratch + i * row_bytes));
+    memset(run->scratch + seen * row_bytes, 0, SLACK_BYTES);
+    run->copied_unit = unit, run->copied_rows = rows, run->copied_group = group;
+  }
   band->count = 0;
   band->rows = rows;
   band->dst = at->dst_first + n * at->dst_image + y * at->dst_row;
@@ -321,11 +334,13 @@ static void run_band(const half *half, const half_run *run, int64_t group, const
   }
 }
 
-static void run_units(const half *half, const half_run *run, band *band) {
+static void run_units(const half *half, half_run *run, band *band) {
   const rk_correlation *at = &half->at;
   for (int64_t unit = run->unit_begin; unit < run->unit_end;) {
     const int64_t left = run->unit_end - unit, count = rk_min64(half->band_units, left);
-    int64_t rows = rk_min64(count, at->out_h - unit % at->out_h);
+    const int64_t of_image = rk_min64(left, at->out_h - unit % at->out_h);
+    int64_t rows = rk_min64(count, of_image);
+    if (of_image > rows && of_image < 2 * rows) rows = (of_image + 1) / 2;
     for (int64_t group = 0; group < at->groups; group++) {
       if (half->in_place) band_of_pixels(half, run, unit, unit + count, group, band);
       else band_of_rows(half, run, unit / at->out_h, unit % at->out_h, rows, group, band);
@@ -350,22 +365,47 @@ static void run_empty(const half *half, const half_run *run, const rk_team *team
     }
 }
 
-/* Threads share pixels in whole tiles; or panels, where the weights are more than all operands, so that each reads only its part. */
-static void share(const half *half, const rk_team *team, half_run *run) {
-  const rk_correlation *at = &half->at;
-  const int64_t weights = half->lines * RK_HALF_STEP * at->k, operands = at->n * at->src_h * at->src_w * at->c;
+/* Pieces of a thread's own share, at most: as many as others can take over from a slow one. */
+#define OWN_PIECES 8
+
+/* How the work is cut into pieces that threads take: `own` parts of each thread's share of the units; 0: each piece is a panel. */
+typedef struct pieces {
+  int64_t count, own;
+} pieces;
+
+/* The least units that make a piece: whole blocks of tiles; a band, since those beside each other copy the same rows. */
+static int64_t grain(const half *half) {
+  return half->in_place ? 2 * RK_HALF_ROWS : half->at.taps_h > 1 ? rk_max64(half->band_units, 4) : 4;
+}
+
+/* Pieces are pixels or rows; or panels, where the weights are more than all operands, so that each is read by one thread only. */
+static pieces cut(const half *half, const rk_team *team) {
   const int64_t uneven = half->panels % team->nth != 0 && half->panels < 6 * team->nth;
-  const int64_t piece = half->in_place ? 2 * RK_HALF_ROWS : 1, pieces = rk_div_up(half->units, piece);
+  const int64_t units = half->units / (half->in_place ? 2 * RK_HALF_ROWS : 1);
+  if (team->nth > 1 && half->panels <= RK_MOST_PIECES && ((is_heavy(half) && !uneven) || (units < team->nth && half->panels > units)))
+    return (pieces){.count = half->panels};
+  const int64_t most = rk_div_up(rk_div_up(half->units, team->nth), grain(half));
+  const int64_t own = team->nth == 1 || team->barrier == NULL ? 1 : rk_min64(most, OWN_PIECES);
+  return (pieces){.count = own * team->nth, .own = own};
+}
+
+/* Narrows a run to one piece. */
+static void select_piece(const half *half, const rk_team *team, pieces pieces, int64_t piece, half_run *run) {
   run->unit_begin = run->panel_begin = 0;
   run->unit_end = half->units;
   run->panel_end = half->panels;
-  if ((weights > 2 * operands && !uneven) || (pieces < team->nth && half->panels > pieces)) {
-    rk_share(half->panels, team, &run->panel_begin, &run->panel_end);
+  if (pieces.own == 0) {
+    run->panel_begin = piece;
+    run->panel_end = piece + 1;
     return;
   }
-  rk_share(pieces, team, &run->unit_begin, &run->unit_end);
-  run->unit_begin = rk_min64(run->unit_begin * piece, half->units);
-  run->unit_end = rk_min64(run->unit_end * piece, half->units);
+  /* Pixels keep together by whole blocks of tiles. */
+  const int64_t block = half->in_place ? 2 * RK_HALF_ROWS : 1;
+  int64_t begin, end, first, last;
+  rk_share(rk_div_up(half->units, block), &(rk_team){.tid = (int32_t)(piece / pieces.own), .nth = team->nth}, &begin, &end);
+  rk_share(end - begin, &(rk_team){.tid = (int32_t)(piece % pieces.own), .nth = (int32_t)pieces.own}, &first, &last);
+  run->unit_begin = rk_min64((begin + first) * block, half->units);
+  run->unit_end = rk_min64((begin + last) * block, half->units);
 }
 
 /* Bytes of results that are in no cache any more when the next layer reads them. */
@@ -380,9 +420,12 @@ static int streams(const half *half, const half_run *run) {
 
 static void run_half(const rk_conv_plan *plan, half_run *run, const rk_team *whole) {
   if (whole->tid >= plan->threads) return;
-  const rk_team team = {.tid = whole->tid, .nth = whole->nth < plan->threads ? whole->nth : plan->threads};
+  const int64_t phases = rk_conv_phases(plan);
+  /* Where there are several phases, without a barrier between them, threads keep to their shares. */
+  const rk_team team = {
+      .tid = whole->tid, .nth = whole->nth < plan->threads ? whole->nth : plan->threads, .barrier = phases == 1 ? whole->barrier : NULL};
   run->scratch += plan->block[0] * team.tid * (int64_t)sizeof(float);
-  for (int64_t phase = 0; phase < rk_conv_phases(plan); phase++) {
+  for (int64_t phase = 0; phase < phases; phase++) {
     half half;
     band band;
     if (prepare(plan, phase, &half) != 0 || half.units == 0) continue;
@@ -390,14 +433,16 @@ static void run_half(const rk_conv_plan *plan, half_run *run, const rk_team *who
       run_empty(&half, run, &team);
       continue;
     }
-    share(&half, &team, run);
+    const pieces pieces = cut(&half, &team);
+    run->copied_unit = -1;
     run->stream = streams(&half, run);
-    if (run->panel_begin < run->panel_end && run->unit_begin < run->unit_end) {
-      half.kernels->begin(half.rows);
+    half.kernels->begin(half.rows);
+    for (int64_t piece = -1; rk_take(&team, pieces.count, &piece);) {
+      select_piece(&half, &team, pieces, piece, run);
       run_units(&half, run, &band);
-      half.kernels->end();
-      if (run->stream) half.kernels->stream_fence();
     }
+    half.kernels->end();
+    if (run->stream) half.kernels->stream_fence();
     run->packed += half.at.groups * group_floats(&half);
   }
 }
