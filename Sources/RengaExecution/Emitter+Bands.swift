@@ -105,9 +105,8 @@ extension Emitter {
         let floats = values.reduce(0) { $0 + graph.shapes[$1].countPerImage }
         let bytes = values.reduce(0) { $0 + graph.shapes[$1].countPerImage * types[$1].bytes }
         guard bytes <= settings.cache / 2 else { return false }
-        // Winograd's weights are four times as many. In training they stay in cache from chunk to chunk, but each chunk has its own sums
-        // of their gradients; in inference every chunk reads those of all layers anew.
-        guard settings.purpose == .training else { return 16 * weights <= settings.cache / 8 }
+        // Winograd's weights are four times as many, and each chunk reads those of all layers anew (in training it has sums of their
+        // gradients besides): that should be little beside the images.
         return 16 * weights <= settings.cache / 2 && 8 * weights <= floats * batch
     }
 
@@ -147,11 +146,12 @@ extension Emitter {
         names = before
         let training = settings.purpose == .training
         let sizes = sizes(trial)
-        // Results of training may depend on the chunks, so these do not on the threads.
-        let fewest = training ? 16 : 4 * settings.threads
+        // Results of training may depend on the chunks, so these do not on the threads. In inference, weights that go by but once a chunk
+        // need not stay in cache with it; four images at a time fill the products' tiles, also where some of their maps do not stay.
+        let room = training ? settings.cache : max(settings.cache / 2, min(settings.cache, 4 * sizes.image) / 3 * 4)
         let chosen = BandEmission.images(
-            settings.bands, batch: batch, cache: settings.cache, fewest: fewest, imageBytes: sizes.image,
-            sharedBytes: sizes.shared)
+            settings.bands, batch: batch, cache: room, fewest: training ? 16 : 2 * settings.threads,
+            imageBytes: sizes.image, sharedBytes: training ? sizes.shared : 0)
         guard let images = chosen else {
             bands.append(nil)
             return nil

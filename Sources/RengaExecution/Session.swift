@@ -188,8 +188,7 @@ private struct SessionDraft {
         settings.linearWeights = options.linearWeights
         settings.reuseMemory = options.reuseMemory
         settings.serialWhereSmall = options.serialWhereSmall
-        let isPlain = settings.isa == RK_ISA_REFERENCE || settings.precision != .f32
-        settings.bands = isPlain ? .never : options.bands
+        settings.bands = settings.isa == RK_ISA_REFERENCE ? .never : options.bands
         self.settings = settings
     }
 }

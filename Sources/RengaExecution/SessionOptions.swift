@@ -22,7 +22,7 @@ public struct SessionOptions: Sendable {
     /// Whether work too small to share runs on one thread.
     package var serialWhereSmall = true
     /// Whether chunks of images go through several layers at a time.
-    package var bands = BandChoice.never
+    package var bands = BandChoice.byRule
     /// Algorithms to force: "direct" for each convolution that it applies to, "conv1=direct" for the layer conv1, where it must apply;
     /// several with commas between them. nil = the best for each.
     public var algorithm: String?
