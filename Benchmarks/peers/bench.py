@@ -26,11 +26,18 @@ from rows import LARGEST_LIBRARY, ROWS, Row
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "bench.json"
 #: Largest difference of answers from PyTorch's in f32, by root mean square (training: of the first three losses).
-TOLERANCE = {("infer", "f32"): 5e-3, ("infer", "bf16"): 0.1, ("train", "f32"): 2e-3, ("train", "bf16"): 0.05}
+TOLERANCE = {("infer", "f32"): 5e-3, ("train", "f32"): 2e-3, ("train", "bf16"): 0.05}
+#: Inference in bf16: how far an answer may lie from f32's, as a multiple of the distance of PyTorch's own in bf16. A deep
+#: network of random weights multiplies each rounding (ResNet-50: 0.12 by root mean square, VGG-16: 0.007).
+BF16_TOLERANCE = 1.25
 
 
 class NotStarted(Exception):
     """An engine that cannot do a row; its text says why."""
+
+
+class AnswersOtherwise(Exception):
+    """An engine whose answers are not those of the reference: its times would mean nothing."""
 
 
 class Worker:
@@ -75,6 +82,8 @@ def prepare(name: str) -> None:
             models.need(maker, row.network, row.batch)
     if row.kind in ("infer", "first"):
         models.need("reference", row.network, row.batch)
+    if row.kind == "infer" and row.precision == "bf16":
+        models.need("reference_bf16", row.network, row.batch)
 
 
 def compile_ahead(name: str, threads: int) -> None:
@@ -85,18 +94,28 @@ def compile_ahead(name: str, threads: int) -> None:
         worker.end()
 
 
+def distance(answer: np.ndarray, reference: np.ndarray) -> float:
+    """Root mean square of the difference, as a part of the reference's."""
+    difference = answer.reshape(reference.shape) - reference
+    return float(np.sqrt(np.mean(difference**2) / np.mean(reference**2)))
+
+
 def check_answers(row: Row, workers: list[Worker]) -> dict[str, float]:
     """Each engine's distance from the reference; an engine that answers something else must not be timed."""
     answers = {worker.engine: np.load(worker.facts["answers"]) for worker in workers}
-    there = row.kind == "infer"
-    reference = np.load(models.path(row.network, f"b{row.batch}.npy")) if there else answers["torch"]
-    kind = "infer" if row.kind == "infer" else "train"
-    found = {}
-    for engine, answer in answers.items():
-        difference = answer.reshape(reference.shape) - reference
-        found[engine] = float(np.sqrt(np.mean(difference**2) / np.mean(reference**2)))
-        if not found[engine] <= TOLERANCE[kind, row.precision]:
-            raise SystemExit(f"{engine} answers otherwise: {found[engine]:.2g} from the reference ({row.title})")
+    if row.kind == "infer":
+        reference = np.load(models.path(row.network, f"b{row.batch}.npy"))
+    else:
+        reference = answers["torch"]
+    if row.kind == "infer" and row.precision == "bf16":
+        rounded = np.load(models.path(row.network, f"b{row.batch}-bf16.npy"))
+        limit = BF16_TOLERANCE * distance(rounded, reference)
+    else:
+        limit = TOLERANCE["infer" if row.kind == "infer" else "train", row.precision]
+    found = {engine: distance(answer, reference) for engine, answer in answers.items()}
+    for engine, error in found.items():
+        if not error <= limit:
+            raise AnswersOtherwise(f"{engine} answers otherwise: {error:.2g} from the reference, at most {limit:.2g}")
     return found
 
 
@@ -237,8 +256,9 @@ def main() -> int:
             continue
         try:
             result = run_row(name, options.threads, options.row_seconds)
-        except NotStarted as problem:
+        except (NotStarted, AnswersOtherwise) as problem:
             print(f"{name}: skipped, {problem}")
+            missed = True
             continue
         result |= machine.facts(options.threads)
         missed |= any(not target["met"] for target in result["targets"])

@@ -126,15 +126,21 @@ def make_onnx(name: str, batch: int) -> None:
     _write(path(name, f"b{batch}.onnx"), lambda file: torch.onnx.export(network, (example,), str(file), **options))
 
 
-def make_reference(name: str, batch: int) -> None:
-    """PyTorch's answer to `images`, in f32."""
+def make_reference(name: str, batch: int, precision: str = "f32") -> None:
+    """PyTorch's answer to `images`; in bf16 by its autocast."""
     import torch
 
-    with torch.inference_mode():
-        answer = torch_network(name).eval()(torch.from_numpy(images(name, batch)).permute(0, 3, 1, 2)).numpy()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        answer = torch_network(name).eval()(torch.from_numpy(images(name, batch)).permute(0, 3, 1, 2)).float().numpy()
     with open(path(name, "new-reference.npy"), "wb") as file:
         np.save(file, answer)
-    os.replace(path(name, "new-reference.npy"), path(name, f"b{batch}.npy"))
+    kind = "reference" if precision == "f32" else "reference_bf16"
+    os.replace(path(name, "new-reference.npy"), path(name, _MADE[kind].format(batch)))
+
+
+def make_reference_bf16(name: str, batch: int) -> None:
+    """What bf16 alone does to PyTorch's answer: the measure for every engine's."""
+    make_reference(name, batch, "bf16")
 
 
 def make_mnn(name: str, batch: int) -> None:
@@ -164,7 +170,8 @@ def make_ncnn(name: str, batch: int) -> None:
 
 
 _MADE = {
-    "renga": "renga.safetensors", "onnx": "b{}.onnx", "reference": "b{}.npy", "mnn": "b{}.mnn", "ncnn": "b{}.param",
+    "renga": "renga.safetensors", "onnx": "b{}.onnx", "reference": "b{}.npy", "reference_bf16": "b{}-bf16.npy",
+    "mnn": "b{}.mnn", "ncnn": "b{}.param",
 }  # fmt: skip
 
 
