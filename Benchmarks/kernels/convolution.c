@@ -3,9 +3,8 @@
  *
  * Build and run, from the top of the repository:
  *
- *   K=Sources/CRengaKernels; clang -O2 -std=gnu11 -Xclang -fopenmp -fno-math-errno -I$K/include Benchmarks/kernels/convolution.c \
- *     $K/runtime*.c $K/convolution*.c $K/winograd*.c $K/{reference,generic,x86/avx2,x86/avx512}/convolution.c \
- *     $K/{generic,x86/avx2,x86/avx512}/winograd.c -o /tmp/convolution-bench -lomp5 -lm && /tmp/convolution-bench
+ *   K=Sources/CRengaKernels; clang -O3 -std=gnu11 -Xclang -fopenmp -fno-math-errno -I$K/include Benchmarks/kernels/convolution.c \
+ *     $(find $K -name '*.c') -o /tmp/convolution-bench -lomp5 -lm && /tmp/convolution-bench
  *
  * Arguments: cifar, resnet, vgg, linear, all, or channels (CSV: time a multiply-add for 15 ... 67 channels); threads; instruction set (1 generic, 2 avx2, 3 avx512); part of a layer's name.
  * Figures are the best of several runs: the machine's own noise only ever adds. */

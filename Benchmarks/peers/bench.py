@@ -27,8 +27,8 @@ HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "bench.json"
 #: Largest difference of answers from PyTorch's in f32, by root mean square (training: of the first three losses).
 TOLERANCE = {("infer", "f32"): 5e-3, ("train", "f32"): 2e-3, ("train", "bf16"): 0.05}
-#: Inference in bf16: how far an answer may lie from f32's, as a multiple of the distance of PyTorch's own in bf16. A deep
-#: network of random weights multiplies each rounding (ResNet-50: 0.12 by root mean square, VGG-16: 0.007).
+#: Inference in bf16: how far an answer may lie from f32's, as a multiple of the distance of PyTorch's own in bf16. A
+#: deep network of random weights multiplies each rounding (ResNet-50: 0.12 by root mean square, VGG-16: 0.007).
 BF16_TOLERANCE = 1.25
 
 
@@ -103,10 +103,8 @@ def distance(answer: np.ndarray, reference: np.ndarray) -> float:
 def check_answers(row: Row, workers: list[Worker]) -> dict[str, float]:
     """Each engine's distance from the reference; an engine that answers something else must not be timed."""
     answers = {worker.engine: np.load(worker.facts["answers"]) for worker in workers}
-    if row.kind == "infer":
-        reference = np.load(models.path(row.network, f"b{row.batch}.npy"))
-    else:
-        reference = answers["torch"]
+    there = row.kind == "infer"
+    reference = np.load(models.path(row.network, f"b{row.batch}.npy")) if there else answers["torch"]
     if row.kind == "infer" and row.precision == "bf16":
         rounded = np.load(models.path(row.network, f"b{row.batch}-bf16.npy"))
         limit = BF16_TOLERANCE * distance(rounded, reference)

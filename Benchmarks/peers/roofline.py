@@ -26,7 +26,7 @@ PLANS = {
 
 
 def profiled(network: str, batch: int, train: bool, precision: str, threads: int, runs: int) -> dict:
-    """The plan's steps with their least times and limits."""
+    """The plan's steps with their times in the fastest run and their limits."""
     import renga
     from renga.measure import with_limits
 
