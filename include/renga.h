@@ -372,7 +372,7 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_session_memory(const renga_session
  * Errors: those of renga_session_create. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_network_session_memory(const renga_network *network, const renga_session_options *options,
                                                                      renga_memory *memory);
-/* Runs `runs` (1 … RENGA_MAX_RUNS) times on zeros and reports each step's least time:
+/* Runs `runs` (1 … RENGA_MAX_RUNS) times on zeros and reports each step's time in the fastest run:
  * {"precision","steps":[{"name","operator","algorithm","ms","macs","gflops","bytes","gbytes_per_s"}],"ms"}. macs: multiply-accumulates of
  * the direct method, two operations each in gflops, whatever the algorithm; bytes: of the buffers that the step touches, weights included. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_session_profile(renga_session *session, int32_t runs, char **out_json);

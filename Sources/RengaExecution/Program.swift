@@ -120,9 +120,12 @@ package final class Program {
         run(other.steps + steps.dropFirst(first), threads, nil)
     }
 
-    /// Runs `runs` times; returns the least seconds of each of `infos`. A band's time is shared among its steps as its threads spent it.
+    /// Runs `runs` times; returns the seconds of each of `infos` in the run that took least. Not each one's own least: threads take work from
+    /// each other, so that a step may find all of its work done by one that was ahead. A band's time is shared among its steps as its threads
+    /// spent it.
     package func profile(threads: Int, runs: Int) -> [Double] {
-        var least = [Double](repeating: .infinity, count: infos.count)
+        var fastest: [Double] = []
+        var least = Double.infinity
         let rows = max(threads, 1)
         let cells = bands.map { band in
             UnsafeMutableBufferPointer<Double>.allocate(capacity: rows * band.args.pointee.count)
@@ -138,9 +141,11 @@ package final class Program {
             for cells in cells { cells.initialize(repeating: 0) }
             var seconds = [Double](repeating: 0, count: steps.count)
             seconds.withUnsafeMutableBufferPointer { run(steps, threads, $0.baseAddress) }
-            for (index, time) in apart(seconds, cells, rows).enumerated() { least[index] = min(least[index], time) }
+            let times = apart(seconds, cells, rows)
+            let total = times.reduce(0, +)
+            if total < least { (fastest, least) = (times, total) }
         }
-        return least
+        return fastest
     }
 
     /// The steps' times with those of bands taken apart.

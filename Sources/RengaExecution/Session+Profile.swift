@@ -4,7 +4,7 @@ import CRengaKernels
 public import RengaNetwork
 
 extension Session {
-    /// Runs `runs` times (at least once) on zeros with a full batch; each step's least time, in order, import and export included.
+    /// Runs `runs` times (at least once) on zeros with a full batch; each step's time in the fastest run, in order, import and export included.
     public func profile(runs: Int) throws(RengaError) -> [StepProfile] {
         try lock.locked { () throws(RengaError) in
             let sources = try zeros(inputShapes)

@@ -7,7 +7,7 @@ public import RengaNetwork
 
 extension Trainer {
     /// Takes `runs` steps (at least one) at rate 0 with a copy of this training, on the batch of its last step (zeros before the first); each
-    /// kernel's least time, in order. This trainer stays as it is; the copy doubles the memory meanwhile.
+    /// kernel's time in the fastest run, in order. This trainer stays as it is; the copy doubles the memory meanwhile.
     /// Errors: outOfMemory.
     public func profile(runs: Int) throws(RengaError) -> [StepProfile] {
         try lock.reading { () throws(RengaError) in

@@ -234,7 +234,7 @@ class Session(Handle):
             return Memory._ask("renga_session_memory", handle)
 
     def profile(self, runs: int = 10) -> dict[str, Any]:
-        """Runs on zeros and reports each step's least time:
+        """Runs on zeros and reports each step's time in the fastest run:
         `{"precision", "steps": [{name, operator, algorithm, ms, macs, gflops, bytes, gbytes_per_s}], "ms"}`.
         """
         with self._in_use() as handle:

@@ -225,7 +225,7 @@ class Trainer(Handle):
 
     def profile(self, runs: int = 10) -> dict[str, Any]:
         """Takes `runs` steps at rate 0 with a copy of the training, on the last step's batch, and reports each
-        kernel's least time as `Session.profile` does; "operator" says which part of the layer's work. The trainer
+        kernel's time in the fastest as `Session.profile` does; "operator" says which part of the layer's work. The trainer
         stays as it is.
         """
         with self._in_use() as handle:

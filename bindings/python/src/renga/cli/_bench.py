@@ -13,7 +13,7 @@ from ..measure import Timing, peak_resident_bytes, time_inference, time_training
 from ..network import Network
 from ._common import Answer, UsageError, open_network
 
-#: Runs of a profile at most: the least time of each step settles soon.
+#: Runs of a profile at most: the fastest run settles soon.
 _PROFILE_RUNS = 20
 
 
