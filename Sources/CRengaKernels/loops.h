@@ -8,7 +8,9 @@
 #ifndef RK_LOOPS_H
 #define RK_LOOPS_H
 #include "element.h"
+#include "rk_movement.h"
 #include "rk_operators.h"
+#include "rk_pointwise.h"
 #include "rk_random.h"
 #include "rk_training.h"
 
@@ -92,6 +94,24 @@ typedef struct rk_copy_loop {
   int32_t accumulate;
 } rk_copy_loop;
 
+/* gradient[j] += ddst[j] times the derivative of a o b by operand `which`. An operand that is `one` is a single element. */
+typedef struct rk_arithmetic_loop {
+  int64_t count;
+  rk_pairing pairing;
+  const void *src[2];
+  int32_t one[2];
+  void *dst;
+  const void *ddst;
+  int32_t which;
+  float *gradient;
+} rk_arithmetic_loop;
+
+/* The neighbours of one element of a resized map: src + y step_y + x step_x, each `count` channels long, with their weights. */
+typedef struct rk_weighted_window {
+  int64_t count, ny, nx, step_y, step_x;
+  const float *weights_y, *weights_x;
+} rk_weighted_window;
+
 typedef struct rk_dropout_loop {
   int64_t count;
   const uint32_t *words;
@@ -122,6 +142,16 @@ typedef struct rk_loops {
   void (*window_max_gradient)(const rk_window *window, const void *src, const void *ddst, void *dsrc, int64_t first_y, int64_t last_y);
   void (*window_sum_gradient)(const rk_window *window, const void *ddst, float scale, void *dsrc, int64_t first_y, int64_t last_y);
   void (*copy)(const rk_copy_loop *loop);
+  /* The part [begin, end) of rk_pointwise and its gradient. */
+  void (*pointwise)(const rk_pointwise_args *args, int64_t begin, int64_t end);
+  void (*pointwise_gradient)(const rk_pointwise_backward_args *args, int64_t begin, int64_t end);
+  void (*arithmetic)(const rk_arithmetic_loop *loop);
+  void (*arithmetic_gradient)(const rk_arithmetic_loop *loop);
+  /* dst[c] = the weighted sum of the taps. */
+  void (*weighted)(const rk_weighted_window *window, const void *src, void *dst);
+  /* The row from element `at` on of rk_lrn and its gradient. */
+  void (*lrn)(const rk_lrn_args *args, int64_t at, float *scratch);
+  void (*lrn_gradient)(const rk_lrn_backward_args *args, int64_t at, float *scratch);
   /* rk_philox of the counters (first + i, high), i < count, one after another. */
   void (*philox)(uint64_t key, uint64_t first, uint64_t high, int64_t count, uint32_t *words);
   /* dst[i] (+)= words[i] <= limit ? src[i] scale : 0. */
@@ -137,6 +167,9 @@ typedef struct rk_loops {
   float (*dot)(int64_t c, const float *a, const float *b);
   /* dst (+)= src (ddst - dot): the softmax's backward. */
   void (*softmax_gradient)(int64_t c, const float *dst, const float *ddst, float dot, int32_t accumulate, void *dsrc);
+  /* dst[c] = dst[c] - first - second; dsrc (+)= ddst - exp(dst) times the sum of ddst: the logarithm's forward and backward. */
+  void (*shifted)(int64_t c, float first, float second, float *dst);
+  void (*log_softmax_gradient)(int64_t c, const float *dst, const float *ddst, int32_t accumulate, void *dsrc);
   void (*sgd)(const rk_sgd_args *args, const rk_parameter_range *range, int64_t begin, int64_t end);
   void (*adamw)(const rk_adamw_args *args, const rk_parameter_range *range, int64_t begin, int64_t end);
 } rk_loops;

@@ -90,6 +90,10 @@ static void bytes(const rk_bytes_loop *loop) {
 INLINE void clear(float *sum, int64_t count) { EACH(count, store(sum + j, spread(0), part)); }
 INLINE void add_to(float *sum, vec x, int64_t part) { store(sum, load(sum, part) + x, part); }
 
+static void shifted(int64_t c, float first, float second, float *dst) {
+  EACH(c, store(dst + j, load(dst + j, part) - first - second, part));
+}
+
 static void fold(int64_t period, int64_t c, const float *wide, float *folded) {
   EACH(c, store(folded + j, load(wide + j, part), part));
   for (int64_t at = c; at < period; at += c) EACH(c, add_to(folded + j, load(wide + at + j, part), part));
@@ -101,27 +105,7 @@ static float dot(int64_t c, const float *a, const float *b) {
   return add_lanes(total);
 }
 
-/* exp(x) for x <= 88: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes' coefficients); below -87.3 it is 0. */
-INLINE vec exponential(vec x) {
-  const float LOG2E = 1.44269504f, LN2_HIGH = 0.693359375f, LN2_LOW = -2.12194440e-4f, LOWEST = -87.33f;
-  const float ROUNDER = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
-  vec bounded = choose(x < LOWEST, spread(LOWEST), x);
-  vec shifted = bounded * LOG2E + ROUNDER;
-  vec n = shifted - ROUNDER;
-  vec r = bounded - n * LN2_HIGH;
-  r = r - n * LN2_LOW;
-  vec p = spread(1.9875691500e-4f);
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  /* Casts between vectors keep the bits. */
-  mask exponent = ((mask)shifted - (mask)spread(ROUNDER)) << 23;
-  vec result = (vec)((mask)p + exponent);
-  return choose(x < LOWEST, spread(0), choose(x != x, x, result));
-}
+#include "loops_math.h"
 
 /* ---- Random numbers ---- */
 
@@ -220,6 +204,7 @@ enum { UNMASKED, BY_RESULT, BY_SOURCE };
 #define load_map load_f32
 #define store_map store_f32
 #include "loops_maps.h"
+#include "loops_pointwise.h"
 #undef TYPE
 #undef OF_TYPE
 #undef load_map
@@ -230,6 +215,7 @@ enum { UNMASKED, BY_RESULT, BY_SOURCE };
 #define load_map load_bf16
 #define store_map store_bf16
 #include "loops_maps.h"
+#include "loops_pointwise.h"
 
 #define TABLE(type)                                                                                                                        \
   {.affine = affine_##type, .bytes = bytes, .moments = moments_##type, .gradient_moments = gradient_moments_##type,                        \
@@ -238,6 +224,9 @@ enum { UNMASKED, BY_RESULT, BY_SOURCE };
    .window_max_gradient = window_max_gradient_##type, .window_sum_gradient = window_sum_gradient_##type, .copy = copy_##type,              \
    .philox = philox, .dropout = dropout_##type, .scaled = scaled_##type, .widen = widen_##type, .narrow = narrow_##type,                   \
    .exponentials = exponentials_##type, .maximum = maximum_##type, .dot = dot, .softmax_gradient = softmax_gradient_##type,                \
+   .shifted = shifted, .log_softmax_gradient = log_softmax_gradient_##type, .pointwise = pointwise_##type,                                 \
+   .pointwise_gradient = pointwise_gradient_##type, .arithmetic = arithmetic_##type,                                                       \
+   .arithmetic_gradient = arithmetic_gradient_##type, .weighted = weighted_##type, .lrn = lrn_##type, .lrn_gradient = lrn_gradient_##type, \
    .sgd = sgd, .adamw = adamw}
 
 const rk_loops LOOPS[2] = {TABLE(f32), TABLE(bf16)};

@@ -319,3 +319,15 @@ static void OF_TYPE(softmax_gradient)(int64_t c, const float *dst, const float *
   EACH(c, OF_TYPE(softmax_gradient_at)(dst, ddst, dot, accumulate, dsrc, j, part));
 }
 
+INLINE void OF_TYPE(log_softmax_gradient_at)(const float *dst, const float *ddst, float total, int32_t accumulate, void *dsrc, int64_t j,
+                                             int64_t part) {
+  vec d = load(ddst + j, part) - exponential(load(dst + j, part)) * total;
+  store_map(dsrc, j, accumulate ? load_map(dsrc, j, part) + d : d, part);
+}
+
+static void OF_TYPE(log_softmax_gradient)(int64_t c, const float *dst, const float *ddst, int32_t accumulate, void *dsrc) {
+  vec sum = spread(0);
+  EACH(c, sum += load(ddst + j, part));
+  const float total = add_lanes(sum);
+  EACH(c, OF_TYPE(log_softmax_gradient_at)(dst, ddst, total, accumulate, dsrc, j, part));
+}

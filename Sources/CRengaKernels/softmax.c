@@ -1,6 +1,7 @@
-/* softmax.c: softmax over the channels of each row, and its gradient. Not here: the loss (training.c). */
+/* softmax.c: softmax over the channels of each row, or its logarithm, and their gradients. Not here: the loss (training.c). */
 #include "loops.h"
 #include "reference/reference.h"
+#include <math.h>
 
 void rk_softmax(const void *args, const rk_team *team) {
   const rk_softmax_args *a = args;
@@ -10,7 +11,13 @@ void rk_softmax(const void *args, const rk_team *team) {
   rk_share(a->rows, team, &begin, &end);
   for (int64_t at = begin * a->c; at < end * a->c; at += a->c) {
     const void *src = rk_at(a->src, a->type, at);
-    float total = loops->exponentials(a->c, src, loops->maximum(a->c, src), a->dst + at);
+    const float most = loops->maximum(a->c, src);
+    const float total = loops->exponentials(a->c, src, most, a->log ? NULL : a->dst + at);
+    if (a->log) {
+      loops->widen(a->c, src, a->dst + at);
+      loops->shifted(a->c, most, logf(total), a->dst + at);
+      continue;
+    }
     floats->scaled(a->c, 1 / total, a->dst + at, 0, a->dst + at);
   }
 }
@@ -22,6 +29,10 @@ void rk_softmax_backward(const void *args, const rk_team *team) {
   int64_t begin, end;
   rk_share(a->rows, team, &begin, &end);
   for (int64_t at = begin * a->c; at < end * a->c; at += a->c) {
+    if (a->log) {
+      loops->log_softmax_gradient(a->c, a->dst + at, a->ddst + at, a->accumulate, rk_to(a->dsrc, a->type, at));
+      continue;
+    }
     float dot = loops->dot(a->c, a->dst + at, a->ddst + at);
     loops->softmax_gradient(a->c, a->dst + at, a->ddst + at, dot, a->accumulate, rk_to(a->dsrc, a->type, at));
   }

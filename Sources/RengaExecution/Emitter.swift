@@ -331,9 +331,17 @@ package final class Emitter {
 
     /// Copies a value that a step's arguments point to into memory that lives as long as the program. nil while measuring.
     package func keep<Value>(_ value: Value) throws(RengaError) -> UnsafePointer<Value>? {
+        try table(1) { $0.initialize(to: value) }
+    }
+
+    /// The same for `count` numbers that `fill` writes.
+    package func table<Value>(
+        _ count: Int, _ fill: (UnsafeMutablePointer<Value>) -> Void
+    ) throws(RengaError) -> UnsafePointer<Value>? {
         guard !isMeasuring, band?.isProbe != true else { return nil }
         if let again = band?.known?.popFirst() { return UnsafePointer(again.assumingMemoryBound(to: Value.self)) }
-        let made = try program.keep(value)
+        let made: UnsafeMutablePointer<Value> = try program.room(count)
+        fill(made)
         band?.kept.append(UnsafeMutableRawPointer(made))
         return UnsafePointer(made)
     }

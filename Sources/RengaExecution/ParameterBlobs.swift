@@ -59,7 +59,7 @@ final class ParameterBlobs: WeightSource {
     private static func isTrained(_ role: ParameterRole, _ op: any Operator) -> Bool {
         guard role.isTrainable else { return false }
         if let norm = op as? BatchNorm { return norm.mode != .frozen }
-        return true
+        return (op as? Scale)?.isFrozen != true
     }
 
     func parameter(_ name: String) throws(RengaError) -> (pointer: UnsafeMutablePointer<Float>, floats: Int) {

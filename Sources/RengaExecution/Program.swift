@@ -70,13 +70,19 @@ package final class Program {
     /// The same for an array; nil for none.
     func keep<Value>(array: [Value]) throws(RengaError) -> UnsafeMutablePointer<Value>? {
         guard !array.isEmpty else { return nil }
-        guard let block = rk_alloc(MemoryLayout<Value>.stride * array.count) else {
-            throw RengaError(.outOfMemory, "no memory for the arguments of a step")
-        }
-        arguments.append(block)
-        let values = block.bindMemory(to: Value.self, capacity: array.count)
+        let values: UnsafeMutablePointer<Value> = try room(array.count)
         for (index, value) in array.enumerated() { (values + index).initialize(to: value) }
         return values
+    }
+
+    /// Memory for `count` plain values, contents unset, that lives as long as the program.
+    func room<Value>(_ count: Int) throws(RengaError) -> UnsafeMutablePointer<Value> {
+        let (bytes, overflow) = MemoryLayout<Value>.stride.multipliedReportingOverflow(by: count)
+        guard !overflow, bytes >= 0, let block = rk_alloc(bytes) else {
+            throw RengaError(.outOfMemory, "no memory for \(count) arguments of a step")
+        }
+        arguments.append(block)
+        return block.bindMemory(to: Value.self, capacity: max(count, 1))
     }
 
     /// Bands so far.

@@ -10,25 +10,29 @@ final class LossTests: XCTestCase {
 
     // MARK: Softmax
 
-    private func softmax(_ isa: rk_isa, _ src: [Float], c: Int, threads: Int32 = 1, inPlace: Bool = false) -> [Float] {
+    private func softmax(
+        _ isa: rk_isa, _ src: [Float], c: Int, log: Bool = false, threads: Int32 = 1, inPlace: Bool = false
+    ) -> [Float] {
         let x = Floats(src)
         let y = inPlace ? x : Floats(count: src.count, repeating: .nan)
         let rows = Int64(src.count / c)
         runStep(
             rk_softmax,
-            rk_softmax_args(isa: isa, type: RK_F32, rows: rows, c: Int64(c), src: x.readable, dst: y.pointer),
+            rk_softmax_args(
+                isa: isa, type: RK_F32, rows: rows, c: Int64(c), src: x.readable, dst: y.pointer, log: log ? 1 : 0),
             threads: threads)
         assertIntact([x, y])
         return y.values
     }
 
     private func softmaxBackward(
-        _ isa: rk_isa, _ dst: [Float], _ ddst: [Float], c: Int, before: [Float]? = nil, threads: Int32 = 1
+        _ isa: rk_isa, _ dst: [Float], _ ddst: [Float], c: Int, log: Bool = false, before: [Float]? = nil,
+        threads: Int32 = 1
     ) -> [Float] {
         let (y, d, dx) = (Floats(dst), Floats(ddst), Floats(before ?? ddst))
         let arguments = rk_softmax_backward_args(
             isa: isa, type: RK_F32, rows: Int64(dst.count / c), c: Int64(c), dst: y.readable, ddst: d.readable,
-            accumulate: before == nil ? 0 : 1, dsrc: dx.pointer)
+            accumulate: before == nil ? 0 : 1, dsrc: dx.pointer, log: log ? 1 : 0)
         runStep(rk_softmax_backward, arguments, threads: threads)
         assertIntact([y, d, dx])
         return dx.values
@@ -40,17 +44,28 @@ final class LossTests: XCTestCase {
             let (src, ddst, before) = (
                 random.floats(rows * c, -20, 20), random.floats(rows * c), random.floats(rows * c)
             )
-            let twin = softmax(RK_ISA_REFERENCE, src, c: c)
-            let gradient = softmaxBackward(RK_ISA_REFERENCE, twin, ddst, c: c)
-            forEachSetAndTeam { isa, threads, name in
-                let found = softmax(isa, src, c: c, threads: threads)
-                assertClose(found, twin, 1e-6, "\(name) \(rows)x\(c)")
-                assertSameBits(softmax(isa, src, c: c, threads: threads, inPlace: true), found, name)
-                assertClose(
-                    softmaxBackward(isa, twin, ddst, c: c, threads: threads), gradient, 1e-6, "\(name) \(rows)x\(c)")
-                let added = softmaxBackward(isa, twin, ddst, c: c, before: before, threads: threads)
-                assertClose(added, zip(before, gradient).map { $0 + $1 }, 1e-6, "\(name) \(rows)x\(c)")
+            for log in [false, true] {
+                let twin = softmax(RK_ISA_REFERENCE, src, c: c, log: log)
+                let gradient = softmaxBackward(RK_ISA_REFERENCE, twin, ddst, c: c, log: log)
+                forEachSetAndTeam { isa, threads, set in
+                    let name = "\(set) \(rows)x\(c), log \(log)"
+                    let found = softmax(isa, src, c: c, log: log, threads: threads)
+                    assertClose(found, twin, 1e-6, name)
+                    assertSameBits(softmax(isa, src, c: c, log: log, threads: threads, inPlace: true), found, name)
+                    let alone = softmaxBackward(isa, twin, ddst, c: c, log: log, threads: threads)
+                    assertClose(alone, gradient, 1e-6, name)
+                    let added = softmaxBackward(isa, twin, ddst, c: c, log: log, before: before, threads: threads)
+                    assertClose(added, zip(before, gradient).map { $0 + $1 }, 1e-6, name)
+                }
             }
+        }
+    }
+
+    /// The logarithm where the softmax itself would be 0, and of numbers whose digits a sum of both shifts would lose.
+    func testLogarithmsFarApart() {
+        for isa in supportedSets {
+            let found = softmax(isa, [0, -200, 10_000, 10_001], c: 4, log: true)
+            assertClose(found, [-10_001.313_26, -10_201.313_26, -1.313_261_7, -0.313_261_7], 1e-6, isa.label)
         }
     }
 
@@ -84,9 +99,14 @@ final class LossTests: XCTestCase {
     func testSoftmaxGradientByFiniteDifferences() {
         var random = TestRandom(6)
         let (src, weight) = (random.floats(5 * 7, -2, 2), random.floats(5 * 7))
-        let results = supportedSets.map { ($0.label, softmaxBackward($0, softmax($0, src, c: 7), weight, c: 7)) }
-        assertGradients(results, at: src, "softmax") { point in
-            zip(softmax(RK_ISA_REFERENCE, point, c: 7), weight).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+        for log in [false, true] {
+            let results = supportedSets.map { isa in
+                (isa.label, softmaxBackward(isa, softmax(isa, src, c: 7, log: log), weight, c: 7, log: log))
+            }
+            assertGradients(results, at: src, "softmax, log \(log)") { point in
+                let out = softmax(RK_ISA_REFERENCE, point, c: 7, log: log)
+                return zip(out, weight).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+            }
         }
     }
 

@@ -30,7 +30,7 @@ enum Cases {
     /// One operator each, between a convolution and a classifier.
     static func operators() throws -> [Case] {
         var cases: [Case] = []
-        for (op, attributes) in layers {
+        for (op, attributes) in layers + ImportedCases.layers {
             var net = try Layers(h: 7, w: 5, c: 3)
             try net.add("convolution", ["channels": "6", "kernel": "3", "pad": "1"])
             try net.add(op, attributes)
@@ -122,7 +122,7 @@ enum Cases {
             try net.add("concat", from: [a, b, c, d])
         }
         try addPadded(add)
-        return cases + (try blocks()) + (try GatedCases.some())
+        return cases + (try blocks()) + (try GatedCases.some()) + (try ImportedCases.combined())
     }
 
     /// Sums with a map of 6 channels behind which there are zero channels: what takes them in, with and without an activation, and what

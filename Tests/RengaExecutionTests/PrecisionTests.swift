@@ -195,8 +195,9 @@ final class PrecisionTests: XCTestCase {
                 let found = try plan(test.network, .bf16, n: 12, isa: isa)
                 XCTAssertEqual(try found.run(images, labels(12, 5)).loss, loss, accuracy: bound * loss, test.name)
                 // Blocks stack six batch norms of small batches, which feel each rounding: PyTorch's gradients of such networks are off
-                // by about a tenth too (RengaTrainingTests).
-                let limit = test.name.hasSuffix("blocks") ? 0.2 : 0.1
+                // by about a tenth too (RengaTrainingTests). The maximum of a whole map changes its place with a rounding.
+                let isRough = test.name.hasSuffix("blocks") || test.name.hasPrefix("global_max_pool")
+                let limit = isRough ? 0.2 : 0.1
                 assertNear(found, expected, limit: limit, "\(test.name), isa \(isa.rawValue)")
             }
         }

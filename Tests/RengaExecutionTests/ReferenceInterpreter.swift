@@ -116,16 +116,21 @@ struct ReferenceInterpreter {
             dst.values = src.values.indices.map {
                 src.values[$0] * (training ? mask?[$0] ?? .nan : factors[$0 % shape.c])
             }
-        case is Softmax:
+        case let op as Softmax:
             dst.values = rows(shape) { row in
                 let line = line(src, row)
                 let top = line.max() ?? 0
                 let powers = line.map { exp($0 - top) }
                 let sum = powers.reduce(0, +)
-                return powers.map { $0 / sum }
+                return op.isLog ? line.map { $0 - top - log(sum) } : powers.map { $0 / sum }
             }
-        case is Flatten: dst.values = src.values
-        default: dst.values = dst.values.map { _ in .nan }
+        case let op as Flatten:
+            let (pixels, c) = (src.shape.h * src.shape.w, src.shape.c)
+            dst.values = src.values.indices.map { at in
+                let (image, rest) = (at / shape.c * shape.c, at % shape.c)
+                return src.values[op.order == .nhwc ? at : image + rest % pixels * c + rest / pixels]
+            }
+        default: evaluateImported(node, inputs, &dst, parameter)
         }
         return dst
     }

@@ -314,13 +314,14 @@ typedef struct rk_clear_args {
 } rk_clear_args;
 void rk_clear(const void *args, const rk_team *team);
 
-/* Softmax over C for each row, shifted by the maximum: probabilities in f32. A NaN makes its whole row NaN. */
+/* Softmax over C for each row, shifted by the maximum, or its logarithm: in f32. A NaN makes its whole row NaN. */
 typedef struct rk_softmax_args {
   rk_isa isa;
   rk_type type; /* of src */
   int64_t rows, c;
   const void *src;
-  float *dst; /* may be src where that is f32 */
+  float *dst;  /* may be src where that is f32 */
+  int32_t log; /* 1: dst is the logarithm */
 } rk_softmax_args;
 void rk_softmax(const void *args, const rk_team *team);
 typedef struct rk_softmax_backward_args {
@@ -330,6 +331,7 @@ typedef struct rk_softmax_backward_args {
   const float *dst, *ddst;
   int32_t accumulate;
   void *dsrc;
+  int32_t log; /* 1: dst is the logarithm */
 } rk_softmax_backward_args;
 void rk_softmax_backward(const void *args, const rk_team *team);
 

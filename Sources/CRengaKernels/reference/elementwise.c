@@ -70,7 +70,10 @@ void rk_reference_softmax(const rk_softmax_args *a) {
       largest = x > largest || isnan(x) ? x : largest;
     }
     for (int64_t c = 0; c < a->c; c++) total += exp((double)rk_get(src, a->type, c) - largest);
-    for (int64_t c = 0; c < a->c; c++) dst[c] = (float)(exp((double)rk_get(src, a->type, c) - largest) / total);
+    for (int64_t c = 0; c < a->c; c++) {
+      double x = (double)rk_get(src, a->type, c) - largest;
+      dst[c] = (float)(a->log ? x - log(total) : exp(x) / total);
+    }
   }
 }
 
@@ -79,10 +82,11 @@ void rk_reference_softmax_backward(const rk_softmax_backward_args *a) {
     const float *dst = a->dst + row * a->c, *ddst = a->ddst + row * a->c;
     void *dsrc = rk_to(a->dsrc, a->type, row * a->c);
     double dot = 0;
-    for (int64_t c = 0; c < a->c; c++) dot += (double)dst[c] * (double)ddst[c];
+    for (int64_t c = 0; c < a->c; c++) dot += (a->log ? 1 : (double)dst[c]) * (double)ddst[c];
     for (int64_t c = 0; c < a->c; c++) {
       double before = a->accumulate ? (double)rk_get(dsrc, a->type, c) : 0;
-      rk_put(dsrc, a->type, c, (float)((double)dst[c] * ((double)ddst[c] - dot) + before));
+      double d = a->log ? (double)ddst[c] - exp((double)dst[c]) * dot : (double)dst[c] * ((double)ddst[c] - dot);
+      rk_put(dsrc, a->type, c, (float)(d + before));
     }
   }
 }

@@ -30,39 +30,11 @@ extension BatchNorm: Executable {
         if mode == .train, emit.settings.bands != .never {
             return try BatchNormParts(norm: self, step: step).backward(emit)
         }
-        let shape = emit.shape(step.output)
-        let ddst = try emit.gradient(step.output)
         let (mean, rstd) = try statistics(step, emit)
-        let src = try emit.input(step.inputs[0], of: step)
-        var args = rk_batch_norm_backward_args()
-        (args.isa, args.type) = (emit.isa, emit.type(of: step))
-        (args.rows, args.c) = (Int64(shape.rows), Int64(shape.c))
-        args.frozen_stats = mode == .train ? 0 : 1
-        args.ddst = UnsafeRawPointer(emit.pointer(ddst))
-        args.relu = step.activation == .relu ? 1 : 0
-        if step.activation == .relu { args.dst = UnsafeRawPointer(emit.pointer(try emit.value(step.output))) }
-        args.src = UnsafeRawPointer(emit.pointer(src))
-        args.mean = UnsafePointer(emit.floats(mean))
-        args.rstd = UnsafePointer(emit.floats(rstd))
-        if isAffine {
-            args.gamma = UnsafePointer(emit.floats(try emit.parameter(step.node, "gamma")))
-            args.dgamma = emit.parameterGradient(step.node, "gamma")
-            args.dbeta = emit.parameterGradient(step.node, "beta")
+        let kernels = ScaleShiftKernels(step: step)
+        try kernels.backward(emit, frozen: mode != .train, hasParameters: isAffine) {
+            (UnsafePointer(emit.floats(mean)), UnsafePointer(emit.floats(rstd)))
         }
-        if let dsrc = try emit.gradientTarget(step.inputs[0], of: step) {
-            if !dsrc.accumulate { emit.mayReplace(ddst, by: dsrc.buffer) }
-            args.dsrc = emit.pointer(dsrc.buffer)
-            args.accumulate_dsrc = dsrc.accumulate ? 1 : 0
-        }
-        if let add = step.add, let dadd = try emit.gradientTarget(add, of: step) {
-            args.dadd_c = emit.addedChannels(step)
-            // Only if dsrc did not take the place.
-            if !dadd.accumulate, args.dadd_c == 0 { emit.mayReplace(ddst, by: dadd.buffer) }
-            args.dadd = emit.pointer(dadd.buffer)
-            args.accumulate_dadd = dadd.accumulate ? 1 : 0
-        }
-        args.scratch = emit.scratch(rk_batch_norm_scratch(args.rows, args.c))
-        try emit.add(rk_batch_norm_backward, args, "backward")
     }
 
     // MARK: - Batch statistics
@@ -70,7 +42,7 @@ extension BatchNorm: Executable {
     private func train(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         let shape = emit.shape(step.output)
         let (mean, rstd) = try statistics(step, emit)
-        let maps = try self.maps(step, emit)
+        let maps = try ScaleShiftKernels(step: step).maps(emit)
         var args = rk_batch_norm_train_args()
         (args.isa, args.type) = (emit.isa, emit.type(of: step))
         (args.rows, args.c) = (Int64(shape.rows), Int64(shape.c))
@@ -94,7 +66,7 @@ extension BatchNorm: Executable {
     /// dst once more, by the statistics of the forward pass: running statistics do not move twice.
     private func recompute(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         let c = emit.shape(step.output).c
-        var args = try arguments(step, emit)
+        var args = try ScaleShiftKernels(step: step).arguments(emit)
         let block = emit.floats(try scaleAndShift(step, emit))
         args.center = UnsafePointer(emit.floats(try statistics(step, emit).mean))
         args.scale = UnsafePointer(block)
@@ -120,45 +92,10 @@ extension BatchNorm: Executable {
     private func scaleShift(
         _ step: FusedStep, _ emit: Emitter, _ numbers: (scale: BufferID, shift: BufferID)
     ) throws(RengaError) {
-        var args = try arguments(step, emit)
+        var args = try ScaleShiftKernels(step: step).arguments(emit)
         args.scale = UnsafePointer(emit.floats(numbers.scale))
         args.shift = UnsafePointer(emit.floats(numbers.shift))
         try emit.add(rk_scale_shift, args)
-    }
-
-    /// All but scale and shift. Before the step's first pointer.
-    private func arguments(_ step: FusedStep, _ emit: Emitter) throws(RengaError) -> rk_scale_shift_args {
-        let shape = emit.shape(step.output)
-        let maps = try self.maps(step, emit)
-        var args = rk_scale_shift_args()
-        (args.isa, args.type) = (emit.isa, emit.type(of: step))
-        (args.rows, args.c) = (Int64(shape.rows), Int64(shape.c))
-        args.relu = step.activation == .relu ? 1 : 0
-        (args.src, args.add, args.dst) = maps.pointers(emit)
-        args.add_c = emit.addedChannels(step)
-        return args
-    }
-
-    private struct Maps {
-        let src, dst: BufferID
-        let add: BufferID?
-
-        func pointers(
-            _ emit: Emitter
-        ) -> (src: UnsafeRawPointer?, add: UnsafeRawPointer?, dst: UnsafeMutableRawPointer?) {
-            for old in [src, add].compactMap(\.self) { emit.mayReplace(old, by: dst) }
-            return (
-                UnsafeRawPointer(emit.pointer(src)), add.flatMap { UnsafeRawPointer(emit.pointer($0)) },
-                emit.pointer(dst)
-            )
-        }
-    }
-
-    /// Before the step's first pointer.
-    private func maps(_ step: FusedStep, _ emit: Emitter) throws(RengaError) -> Maps {
-        let src = try emit.input(step.inputs[0], of: step)
-        let add = try step.add.map { value throws(RengaError) in try emit.input(value, of: step) }
-        return Maps(src: src, dst: try emit.value(step.output), add: add)
     }
 
     /// Scale and shift by this run's parameters, and rstd for the backward pass.

@@ -10,9 +10,8 @@ extension Softmax: Executable {
         emit.fits(step.inputs + [step.output]) ? .images : .batch
     }
 
-    /// dst[row,c] = exp(src[row,c]) / sum over i of exp(src[row,i]).
+    /// dst[row,c] = exp(src[row,c]) / sum over i of exp(src[row,i]), or the logarithm of it.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
-        guard !isLog else { throw RengaError(.unsupported, "softmax: no kernel runs log=yes") }
         let (src, dst) = (try emit.input(step.inputs[0], of: step), try emit.value(step.output))
         emit.mayReplace(src, by: dst)
         let shape = emit.shape(step.output)
@@ -21,10 +20,11 @@ extension Softmax: Executable {
         (args.rows, args.c) = (Int64(shape.rows), Int64(shape.c))
         args.src = UnsafeRawPointer(emit.pointer(src))
         args.dst = emit.floats(dst)
+        args.log = isLog ? 1 : 0
         try emit.add(rk_softmax, args)
     }
 
-    /// dsrc = dst (ddst - sum over c of dst ddst).
+    /// dsrc = dst (ddst - sum over c of dst ddst); behind a logarithm ddst - exp(dst) times the sum of ddst.
     package func backward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         guard let dsrc = try emit.gradientTarget(step.inputs[0], of: step) else { return }
         let shape = emit.shape(step.output)
@@ -33,6 +33,7 @@ extension Softmax: Executable {
         (args.rows, args.c) = (Int64(shape.rows), Int64(shape.c))
         args.dst = UnsafePointer(emit.floats(try emit.value(step.output)))
         args.ddst = UnsafePointer(emit.floats(try emit.gradient(step.output)))
+        args.log = isLog ? 1 : 0
         args.accumulate = dsrc.accumulate ? 1 : 0
         args.dsrc = emit.pointer(dsrc.buffer)
         try emit.add(rk_softmax_backward, args, "backward")
