@@ -55,6 +55,56 @@ def second(name, channels=6):
     return Node(name, "convolution", ["input"], text({"channels": channels, "kernel": 3, "pad": 1}))
 
 
+def imported():
+    """What networks from elsewhere bring. (Seeds follow from the order: new cases come last.)"""
+    table = {
+        "activation_" + name: between("activation", {"function": name, **numbers})
+        for name, numbers in [
+            ("sigmoid", {}), ("tanh", {}), ("leaky_relu", {"alpha": 0.2}), ("clip", {"alpha": -0.5, "beta": 0.75}),
+            ("hard_sigmoid", {"alpha": 0.3, "beta": 0.4}), ("hard_swish", {}), ("elu", {"alpha": 1.5}), ("softplus", {}),
+            ("silu", {})]
+    }
+    gate = Node("gate", "global_average_pool", ["stem"])
+    for name in ("multiply", "add", "subtract", "maximum", "minimum"):
+        table["arithmetic_" + name] = joined([second("branch")], "arithmetic", ["stem", "branch"], {"function": name})
+    positive = Node("positive", "activation", ["branch"], {"function": "clip", "alpha": "0.5", "beta": "100"})
+    table["arithmetic_divide"] = joined([second("branch"), positive], "arithmetic", ["stem", "positive"], {"function": "divide"})
+    table["arithmetic_gate"] = joined([gate], "arithmetic", ["stem", "gate"], {"function": "multiply"})
+    table["arithmetic_mask"] = joined([second("mask", 1)], "arithmetic", ["mask", "stem"], {"function": "subtract"})
+    table |= {
+        "scale": between("scale", {}),
+        "flatten_nchw": between("flatten", {"order": "nchw"}),
+        "log_softmax": between("softmax", {"log": "yes"}),
+        "global_max_pool": between("global_max_pool", {}),
+        "lrn": between("lrn", {"size": 3, "alpha": 0.5, "beta": 0.6, "bias": 2}),
+        "pad": between("pad", {"top": 1, "left": 2, "bottom": -1, "right": 3, "before": 1, "after": 2, "value": 0.25}),
+        "pad_reflect": between("pad", {"top": 3, "left": 1, "bottom": 2, "right": 4, "mode": "reflect"}),
+        "pad_edge": between("pad", {"top": 1, "right": 2, "mode": "edge"}),
+        "pad_wrap": between("pad", {"bottom": 2, "left": 3, "mode": "wrap"}),
+        "slice": between("slice", {"start_h": 1, "end_h": -1, "step_w": 2, "start_c": -4}),
+        "resize_nearest": between(
+            "resize", {"height": 9, "width": 3, "coordinates": "asymmetric", "nearest": "floor"}),
+        "resize_nearest_exact": between("resize", {"height": 4, "width": 12, "nearest": "round_prefer_ceil"}),
+        "resize_linear": between("resize", {"height": 9, "width": 3, "mode": "linear"}),
+        "resize_linear_aligned": between(
+            "resize", {"height": 11, "width": 7, "mode": "linear", "coordinates": "align_corners"}),
+        "resize_linear_antialias": between(
+            "resize", {"height": 4, "width": 2, "mode": "linear", "antialias": "yes", "exclude_outside": "yes"}),
+        "resize_cubic": between("resize", {"height": 8, "width": 3, "mode": "cubic"}),
+        "resize_cubic_antialias": between(
+            "resize",
+            {"height": 3, "width": 4, "mode": "cubic", "cubic_a": -0.5, "antialias": "yes", "exclude_outside": "yes"}),
+        "conv_transpose": between("conv_transpose", {"channels": 4, "kernel": 3}, h=4, w=3),
+        "conv_transpose_strided": between(
+            "conv_transpose",
+            {"channels": 5, "kernel_h": 3, "kernel_w": 4, "stride_h": 2, "stride_w": 3, "pad": 1, "output_pad_h": 1,
+             "output_pad_w": 2}, h=4, w=3),
+        "conv_transpose_groups": between(
+            "conv_transpose", {"channels": 4, "kernel": 2, "dilation": 2, "groups": 2, "bias": "no"}, h=4, w=3),
+    }
+    return table
+
+
 def operators():
     flatten = Node("vector", "flatten", ["stem"])
     table = {
@@ -98,6 +148,7 @@ def operators():
         "mean": joined([second("branch"), second("third")], "mean", ["stem", "branch", "third"]),
         "concat": joined([second("branch", 5)], "concat", ["branch", "stem"]),
         "cross_entropy_plain": between("relu", {}, smoothing=0.0),
+        **imported(),
     }
     return [Case(name=name, folder="operators", seed=100 + i, **table[name]) for i, name in enumerate(table)]
 

@@ -94,7 +94,7 @@ class TorchNetwork:
         weight = self.parameter(node.name + ".weight", (r, s, per_group, k), (2.0 / (r * s * per_group)) ** 0.5)
         bias = self.parameter(node.name + ".bias", (k,), 0.2) if node.flag("bias", "yes") else None
         return F.conv2d(
-            self._padded(node, x), weight.permute(3, 2, 0, 1), bias, stride=self._pair(node, "stride"),
+            self._padded(node, x), weight.permute(3, 2, 0, 1).contiguous(), bias, stride=self._pair(node, "stride"),
             dilation=self._pair(node, "dilation"), groups=groups)
 
     def op_linear(self, node, inputs, training):
@@ -136,6 +136,9 @@ class TorchNetwork:
             inputs[0], self._pair(node, "kernel"), self._pair(node, "stride"), self._symmetric_pad(node),
             node.flag("ceil_mode"), node.flag("count_include_pad", "yes"))
 
+    def op_global_max_pool(self, node, inputs, training):
+        return inputs[0].amax(dim=(2, 3), keepdim=True)
+
     @staticmethod
     def _symmetric_pad(node):
         """PyTorch pools know no asymmetric padding."""
@@ -162,8 +165,81 @@ class TorchNetwork:
     def op_channel_pad(self, node, inputs, training):
         return F.pad(inputs[0], (0, 0, 0, 0, node.integer("before", 0), node.integer("after", 0)))
 
+    def op_pad(self, node, inputs, training):
+        sides = [node.integer(side, 0) for side in ("left", "right", "top", "bottom")]
+        channels = [node.integer(side, 0) for side in ("before", "after")]
+        mode = {"edge": "replicate", "wrap": "circular"}.get(node.attributes.get("mode"), node.attributes.get("mode", "constant"))
+        if mode == "constant":
+            return F.pad(inputs[0], sides + channels, value=float(node.attributes.get("value", "0")))
+        assert channels == [0, 0]
+        return F.pad(inputs[0], sides, mode=mode)
+
+    def op_slice(self, node, inputs, training):
+        """PyTorch takes no negative steps."""
+        far = 1 << 31
+        places = [slice(node.integer("start_" + axis, 0), node.integer("end_" + axis, far), node.integer("step_" + axis, 1))
+                  for axis in "chw"]
+        return inputs[0][:, places[0], places[1], places[2]]
+
+    def op_resize(self, node, inputs, training):
+        """PyTorch's modes: its "nearest" is asymmetric with floor, its "nearest-exact" half_pixel with round_prefer_ceil."""
+        mode, coordinates = node.attributes.get("mode", "nearest"), node.attributes.get("coordinates", "half_pixel")
+        aligned = coordinates == "align_corners"
+        if mode == "nearest":
+            exact = (coordinates, node.attributes["nearest"]) == ("half_pixel", "round_prefer_ceil")
+            assert exact or (coordinates, node.attributes["nearest"]) == ("asymmetric", "floor")
+            return F.interpolate(
+                inputs[0], (node.integer("height", 0), node.integer("width", 0)), mode="nearest-exact" if exact else "nearest")
+        antialias = node.flag("antialias")
+        assert antialias == node.flag("exclude_outside")
+        assert mode == "linear" or node.attributes.get("cubic_a", "-0.75") == ("-0.5" if antialias else "-0.75")
+        return F.interpolate(
+            inputs[0], (node.integer("height", 0), node.integer("width", 0)), mode={"linear": "bilinear", "cubic": "bicubic"}[mode],
+            align_corners=aligned, antialias=antialias)
+
+    def op_conv_transpose(self, node, inputs, training):
+        x = inputs[0]
+        k, groups = node.integer("channels", 1), node.integer("groups", 1)
+        r, s = self._pair(node, "kernel")
+        weight = self.parameter(node.name + ".weight", (r, s, k // groups, x.shape[1]), (2.0 / (r * s * x.shape[1])) ** 0.5)
+        bias = self.parameter(node.name + ".bias", (k,), 0.2) if node.flag("bias", "yes") else None
+        both = node.integer("output_pad", 0)
+        output_pad = (node.integer("output_pad_h", both), node.integer("output_pad_w", both))
+        return F.conv_transpose2d(
+            x, weight.permute(3, 2, 0, 1), bias, stride=self._pair(node, "stride"), padding=self._symmetric_pad(node),
+            output_padding=output_pad, groups=groups, dilation=self._pair(node, "dilation"))
+
+    def op_scale(self, node, inputs, training):
+        c = inputs[0].shape[1]
+        gamma, beta = self.parameter(node.name + ".gamma", (c,), 0.3, 1.0), self.parameter(node.name + ".beta", (c,), 0.3)
+        return inputs[0] * gamma[:, None, None] + beta[:, None, None]
+
+    def op_arithmetic(self, node, inputs, training):
+        function = {"multiply": torch.mul, "add": torch.add, "subtract": torch.sub, "divide": torch.div,
+                    "maximum": torch.maximum, "minimum": torch.minimum}[node.attributes["function"]]
+        return function(*inputs)
+
+    def op_activation(self, node, inputs, training):
+        x, function = inputs[0], node.attributes["function"]
+        alpha, beta = (float(node.attributes.get(key, "nan")) for key in ("alpha", "beta"))
+        return {
+            "sigmoid": lambda: torch.sigmoid(x), "tanh": lambda: torch.tanh(x), "softplus": lambda: F.softplus(x),
+            "silu": lambda: F.silu(x), "leaky_relu": lambda: F.leaky_relu(x, alpha), "elu": lambda: F.elu(x, alpha),
+            "clip": lambda: F.hardtanh(x, alpha, beta), "hard_swish": lambda: F.hardswish(x),
+            "hard_sigmoid": lambda: torch.clamp(alpha * x + beta, 0, 1),
+        }[function]()
+
+    def op_lrn(self, node, inputs, training):
+        """PyTorch counts the neighbours of even sizes the other way round."""
+        size = node.integer("size", 1)
+        assert size % 2 == 1
+        return F.local_response_norm(
+            inputs[0], size, float(node.attributes.get("alpha", "1e-4")), float(node.attributes.get("beta", "0.75")),
+            float(node.attributes.get("bias", "1")))
+
     def op_flatten(self, node, inputs, training):
-        return inputs[0].permute(0, 2, 3, 1).flatten(1)[:, :, None, None]
+        map_ = inputs[0] if node.attributes.get("order") == "nchw" else inputs[0].permute(0, 2, 3, 1)
+        return map_.flatten(1)[:, :, None, None]
 
     def op_softmax(self, node, inputs, training):
-        return F.softmax(inputs[0], dim=1)
+        return F.log_softmax(inputs[0], dim=1) if node.flag("log") else F.softmax(inputs[0], dim=1)
