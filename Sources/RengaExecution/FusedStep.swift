@@ -8,7 +8,7 @@ package enum StepActivation: Equatable, Sendable {
     case none
     /// max(x, 0).
     case relu
-    /// The PReLU of the node of that index.
+    /// The PReLU or leaky ReLU of the node of that index.
     case prelu(node: Int)
 }
 

@@ -30,10 +30,9 @@ private struct FusionPass {
         if node.op is Add { return try absorbAdd(index, node) }
         if let gate = node.op as? StochasticGate { return try absorbGate(gate, index, node) }
         if let pool = node.op as? MaxPool { return try absorbPool(index, node, pool) }
-        guard node.op is ReLU || node.op is PReLU, let value = node.inputs.first, var step = step(before: value) else {
-            return false
-        }
         let isReLU = node.op is ReLU
+        let hasSlope = node.op is PReLU || (node.op as? Activation)?.function == .leakyReLU
+        guard isReLU || hasSlope, let value = node.inputs.first, var step = step(before: value) else { return false }
         let fusible = try graph.nodes[step.node].executable().fusible(purpose)
         guard step.activation == .none, step.pool == nil, fusible.contains(isReLU ? .relu : .prelu),
             isReLU || step.fewerAdded(in: graph) == nil

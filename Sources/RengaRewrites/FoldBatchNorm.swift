@@ -1,5 +1,5 @@
-// FoldBatchNorm.swift: a batch norm behind a convolution or linear layer becomes part of its weights and bias, and a gate of stochastic
-// depth part of the layer before it; the same map in inference.
+// FoldBatchNorm.swift: a batch norm or scale behind a convolution or linear layer becomes part of its weights and bias, and a gate of
+// stochastic depth part of the layer before it; the same map in inference.
 // Not here: fusing what cannot be folded into other steps (the plan does that).
 public import RengaNetwork
 
@@ -7,10 +7,10 @@ public import RengaNetwork
 ///
 /// BN(conv(x)) with y = gamma (z - mean) / sqrt(variance + epsilon) + beta is conv with weight' = weight s and
 /// bias' = (bias - mean) s + beta, where s = gamma / sqrt(variance + epsilon) per output channel; computed in double.
-/// A gate, in inference a factor p for each channel, is folded likewise, and also into a batch norm that stays: gamma' = p gamma, beta' = p beta.
-/// Either stays where its producer is anything else (as in pre-activation networks), or where others read the producer's output.
+/// A scale (gamma z + beta) and a gate, in inference a factor p for each channel, are folded likewise, and also into a batch norm that stays:
+/// gamma' = p gamma, beta' = p beta. Each stays where its producer is anything else (as in pre-activation networks), or where others read the producer's output.
 public enum FoldBatchNorm {
-    /// The network with every such batch norm and gate folded, and what became of each.
+    /// The network with every such batch norm, scale and gate folded, and what became of each.
     public static func apply(_ network: Network) throws(RengaError) -> (network: Network, report: RewriteReport) {
         let (folded, report, _) = try apply(network, scalesWeights: true)
         return (folded, report)
@@ -88,7 +88,7 @@ public enum FoldBatchNorm {
         return (op, parameters, map.scale)
     }
 
-    /// A batch norm that stays, with the gates behind it in its gamma and beta.
+    /// A batch norm that stays, with the gates and scales behind it in its gamma and beta.
     private static func gated(
         _ batchNorm: BatchNorm, _ index: Int, _ gates: [Int], in network: Network
     ) throws(RengaError) -> (op: any Operator, parameters: [String: Parameter], scale: [Double]?) {
@@ -116,10 +116,10 @@ public enum FoldBatchNorm {
     }
 }
 
-/// Which batch norms and gates go where, from the structure alone.
+/// Which batch norms, scales and gates go where, from the structure alone.
 private struct FoldPlan {
     enum Verdict {
-        /// Neither a batch norm nor a gate.
+        /// None of the three.
         case none
         /// One that this layer takes in.
         case into(node: Int)
@@ -135,7 +135,7 @@ private struct FoldPlan {
         let consumers = structure.consumers()
         let isOutput = structure.isOutput()
         for node in structure.nodes {
-            guard node.op is StochasticGate || node.op is BatchNorm && !gatesAlone else {
+            guard node.op is StochasticGate || (node.op is BatchNorm || node.op is Scale) && !gatesAlone else {
                 verdicts.append(.none)
                 continue
             }
@@ -156,14 +156,14 @@ private struct FoldPlan {
         let node = structure.nodes[producer]
         switch node.op {
         case is Convolution, is Linear: return .into(node: producer)
-        case is BatchNorm, is StochasticGate:
-            // Whatever is behind one that is folded goes the same way, but a batch norm takes in gates only.
+        case is BatchNorm, is Scale, is StochasticGate:
+            // Whatever is behind one that is folded goes the same way, but a batch norm takes in no other.
             if case .into(let first) = verdicts[producer] {
                 guard own.op is BatchNorm, structure.nodes[first].op is BatchNorm else { return .into(node: first) }
                 return .stays("it follows batch norm '\(structure.nodes[first].name)', which stays")
             }
-            if own.op is StochasticGate, node.op is BatchNorm { return .into(node: producer) }
-            let kind = node.op is BatchNorm ? "batch norm" : "gate"
+            if !(own.op is BatchNorm), node.op is BatchNorm { return .into(node: producer) }
+            let kind = node.op is BatchNorm ? "batch norm" : node.op is Scale ? "scale" : "gate"
             return .stays("it follows \(kind) '\(node.name)', which stays")
         default: return .stays("it follows '\(node.name)' (\(node.op.name)), not a convolution or linear layer")
         }
@@ -181,13 +181,19 @@ private struct ChannelMap {
         shift = Array(repeating: 0, count: channels)
     }
 
-    /// What a batch norm or a gate does in inference.
+    /// What a batch norm, a scale or a gate does in inference.
     init(_ node: Node, channels: Int, in network: Network) throws(RengaError) {
         if let gate = node.op as? StochasticGate {
             self.init(channels: channels)
             for (survival, range) in zip(gate.survivals, gate.channels(channels)) {
                 for k in range { scale[k] = survival }
             }
+            return
+        }
+        if node.op is Scale, let gamma = network.parameters["\(node.name).gamma"]?.tensor.values,
+            let beta = network.parameters["\(node.name).beta"]?.tensor.values
+        {
+            (scale, shift) = (gamma.map { Double($0) }, beta.map { Double($0) })
             return
         }
         guard let batchNorm = node.op as? BatchNorm,

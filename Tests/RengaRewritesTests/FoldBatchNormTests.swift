@@ -84,6 +84,35 @@ final class FoldBatchNormTests: XCTestCase {
         assertClose(after.map { Float($0) }, before.map { Float($0) }, absolute: 2e-6, relative: 2e-6)
     }
 
+    /// Scales go with the convolution, before and behind a batch norm, and into a batch norm that stays; one on the input stays.
+    func testScales() throws {
+        var builder = NetworkBuilder()
+        let input = try builder.addInput(h: 1, w: 1, c: 7)
+        var value = try builder.add(Scale(), name: "on_input", input)
+        value = try builder.add(Linear(channels: 3), name: "fc", value)
+        value = try builder.add(BatchNorm(), name: "b", builder.add(Scale(), name: "a", value))
+        value = try builder.add(ReLU(), name: "relu", builder.add(Scale(), name: "c", value))
+        value = try builder.add(Scale(), name: "e", builder.add(BatchNorm(), name: "d", value))
+        var network = try builder.build(outputs: [value])
+        try network.randomiseParameters(seed: 3)
+        let (folded, report) = try FoldBatchNorm.apply(network)
+        XCTAssertEqual(folded.nodes.map(\.name), ["on_input", "fc", "relu", "d"])
+        XCTAssertEqual(report.count(.folded), 4)
+        func scaled(_ name: String, _ z: [Double]) throws -> [Double] {
+            let (gamma, beta) = (try values(network, "\(name).gamma"), try values(network, "\(name).beta"))
+            return z.indices.map { z[$0] * gamma[$0] + beta[$0] }
+        }
+        var random = TestRandom(1)
+        let window = random.floats(7).map { Double($0) }
+        let first = try scaled("a", layer("fc", of: network, on: window, 3))
+        let before = try scaled("c", batchNorm("b", of: network, on: first, epsilon: 1e-5))
+        let after = try layer("fc", of: folded, on: window, 3)
+        assertClose(after.map { Float($0) }, before.map { Float($0) }, absolute: 2e-6, relative: 2e-6)
+        let one = try scaled("e", batchNorm("d", of: network, on: before, epsilon: 1e-5))
+        let other = try batchNorm("d", of: folded, on: before, epsilon: 1e-5)
+        assertClose(other.map { Float($0) }, one.map { Float($0) }, absolute: 2e-6, relative: 2e-6)
+    }
+
     func testWhatStaysAndWhy() throws {
         var builder = NetworkBuilder()
         let input = try builder.addInput(h: 3, w: 3, c: 2)

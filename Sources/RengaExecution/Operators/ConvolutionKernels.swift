@@ -53,7 +53,7 @@ struct ConvolutionKernels {
         case .relu: args.activation = RK_ACTIVATION_RELU
         case .prelu(let node):
             args.activation = RK_ACTIVATION_PRELU
-            args.slope = UnsafePointer(emit.floats(try emit.parameter(node, "slope")))
+            args.slope = try slopes(node, emit)
         }
         args.dst = emit.pointer(dst)
         args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
@@ -62,6 +62,14 @@ struct ConvolutionKernels {
         guard let pool = step.pool, !pools else { return }
         let rest = FusedStep(node: pool, inputs: [own.output], output: step.output, nodes: [pool])
         try emit.graph.nodes[pool].executable().forward(rest, emit)
+    }
+
+    /// Of a PReLU, or of a leaky ReLU the same for all channels.
+    private func slopes(_ node: Int, _ emit: Emitter) throws(RengaError) -> UnsafePointer<Float>? {
+        guard let leaky = emit.graph.nodes[node].op as? Activation else {
+            return UnsafePointer(emit.floats(try emit.parameter(node, "slope")))
+        }
+        return try emit.channels(Int(shape.k), of: Float(leaky.alpha))
     }
 
     /// The weights' gradient before that of src: src is then free for others.
