@@ -193,6 +193,7 @@ private struct ChannelMap {
         if node.op is Scale, let gamma = network.parameters["\(node.name).gamma"]?.tensor.values,
             let beta = network.parameters["\(node.name).beta"]?.tensor.values
         {
+            self.init(channels: gamma.count)
             (scale, shift) = (gamma.map { Double($0) }, beta.map { Double($0) })
             return
         }

@@ -83,6 +83,12 @@ enum ImportedCases {
             try net.add("linear", ["channels": "13"])
             try net.add("activation", ["function": "leaky_relu", "alpha": "0.1"])
         }
+        try add("leaky convolutions") { net, x in
+            try net.add("activation", ["function": "leaky_relu", "alpha": "0.3"])
+            try net.add("convolution", ["channels": "6", "kernel": "3", "pad": "1"])
+            try net.add("add", from: [net.last, x])
+            try net.add("activation", ["function": "leaky_relu", "alpha": "-0.5"])
+        }
         try add("clipped convolutions") { net, x in
             try net.add("activation", ["function": "clip", "alpha": "0", "beta": "0.4"])
             try net.add("convolution", ["channels": "6", "kernel": "3", "pad": "1", "groups": "6"])
