@@ -52,7 +52,7 @@ def measured(name: str, runs: int, processors: int) -> dict:
     one, all_of_them, twice = counts
     return {
         "title": row.title,
-        "threads": {str(count): {"median": medians[count], "min": least[count]} for count in counts},
+        "milliseconds": {str(count): {"median": medians[count], "min": least[count]} for count in counts},
         "speedup": {"median": medians[one] / medians[all_of_them], "min": least[one] / least[all_of_them]},
         "oversubscribed": {"median": medians[twice] / medians[all_of_them], "min": least[twice] / least[all_of_them]},
         "runs": runs,
@@ -67,7 +67,7 @@ def main() -> None:
     found = {}
     for name in NAMES:
         found[name] = measured(name, options.runs, processors) | machine.facts(processors)
-        figures = " ".join(f"{count}: {ms['median']:.1f} ms" for count, ms in found[name]["threads"].items())
+        figures = " ".join(f"{count}: {ms['median']:.1f} ms" for count, ms in found[name]["milliseconds"].items())
         faster, twice = found[name]["speedup"]["median"], found[name]["oversubscribed"]["median"]
         print(f"{name}: {figures}; {faster:.2f} times as fast with all, {twice:.2f} the time with twice as many")
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
