@@ -10,8 +10,6 @@ struct NameLine {
     let ours: [UInt8]
 
     private static let star = UInt8(ascii: "*")
-    /// Each star may begin anywhere: more than these would take their time.
-    private static let mostStars = 4
 
     /// Reads "theirs=ours" after its spaces are gone; nil without "=".
     init?(_ text: Substring.UTF8View) throws(RengaError) {
@@ -20,19 +18,17 @@ struct NameLine {
         ours = NameLine.trimmed(text[text.index(after: sign)...])
         let stars = [theirs, ours].map { side in side.count { $0 == NameLine.star } }
         let isPair = !theirs.isEmpty && !ours.isEmpty
-        guard !(theirs.isEmpty && ours.isEmpty), !isPair || stars[0] == stars[1],
-            stars.allSatisfy({ $0 <= NameLine.mostStars })
-        else {
+        guard !(theirs.isEmpty && ours.isEmpty), !isPair || stars[0] == stars[1] else {
             throw RengaError(
                 .invalidArgument,
-                "the line '\(String(Substring(text)).prefix(200))' must be theirs=ours with the same number of * on both sides, at most "
-                    + "\(NameLine.mostStars), or one side alone")
+                "the line '\(String(Substring(text)).prefix(200))' must be theirs=ours with the same number of * on both sides, "
+                    + "or one side alone")
         }
     }
 
     /// What our name `name` is called there; nil where the line does not speak of it.
     func theirs(for name: String) -> String? {
-        guard let parts = NameLine.match(ours[...], Array(name.utf8)[...]) else { return nil }
+        guard let parts = NameLine.match(ours, Array(name.utf8)) else { return nil }
         var (result, next): ([UInt8], Int) = ([], 0)
         for byte in theirs {
             if byte == NameLine.star, next < parts.count {
@@ -47,24 +43,27 @@ struct NameLine {
 
     /// Whether the line leaves out the tensor `name` of a file.
     func leavesOut(_ name: String) -> Bool {
-        ours.isEmpty && NameLine.match(theirs[...], Array(name.utf8)[...]) != nil
+        ours.isEmpty && NameLine.match(theirs, Array(name.utf8)) != nil
     }
 
-    /// What the stars of `pattern` stand for in `text`, each for as little as will do; nil where it does not match.
-    private static func match(
-        _ pattern: ArraySlice<UInt8>, _ text: ArraySlice<UInt8>
-    ) -> [ArraySlice<UInt8>]? {
-        var (pattern, text) = (pattern, text)
-        while let byte = pattern.first, byte != star {
-            guard text.first == byte else { return nil }
-            pattern.removeFirst()
-            text.removeFirst()
+    /// What the stars of `pattern` stand for in `text`, the first ones for as little as will do; nil where it does not match.
+    private static func match(_ pattern: [UInt8], _ text: [UInt8]) -> [ArraySlice<UInt8>]? {
+        let pieces = pattern.split(separator: star, omittingEmptySubsequences: false)
+        guard let first = pieces.first, let last = pieces.last, text.starts(with: first) else { return nil }
+        var rest = text.dropFirst(first.count)
+        guard pieces.count > 1 else { return rest.isEmpty ? [] : nil }
+        var parts: [ArraySlice<UInt8>] = []
+        // If a piece stands anywhere, its first place leaves the most for those behind it.
+        for piece in pieces.dropFirst().dropLast() {
+            guard
+                let place = rest.indices.first(where: { rest[$0...].starts(with: piece) })
+                    ?? (piece.isEmpty ? rest.endIndex : nil)
+            else { return nil }
+            parts.append(rest[..<place])
+            rest = rest[(place + piece.count)...]
         }
-        guard !pattern.isEmpty else { return text.isEmpty ? [] : nil }
-        for end in text.startIndex...text.endIndex {
-            if let rest = match(pattern.dropFirst(), text[end...]) { return [text[..<end]] + rest }
-        }
-        return nil
+        guard rest.count >= last.count, rest.suffix(last.count).elementsEqual(last) else { return nil }
+        return parts + [rest.dropLast(last.count)]
     }
 
     /// Without spaces and carriage returns at its ends.

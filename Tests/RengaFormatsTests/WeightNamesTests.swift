@@ -94,7 +94,7 @@ final class WeightNamesTests: XCTestCase {
             ("*", "abc", "<abc>"), ("*", "", "<>"), ("a*", "abc", "<bc>"), ("*c", "abcc", "<abc>"), ("a*c", "ab", nil),
             ("abc", "abc", ""), ("abc", "abcd", nil), ("abcd", "abc", nil), ("*b*", "abab", "<a><ab>"),
             ("*.*.*", "1.2.3.4", "<1><2><3.4>"), ("**", "ab", "<><ab>"),
-            ("*a*a*b", String(repeating: "a", count: 60), nil),
+            ("*a*a*b", String(repeating: "a", count: 3000), nil),
         ]
         for (pattern, name, parts) in cases {
             let stars = pattern.utf8.count { $0 == UInt8(ascii: "*") }
@@ -105,7 +105,7 @@ final class WeightNamesTests: XCTestCase {
     }
 
     func testBadTablesAreRefused() throws {
-        for text in ["=", "a*=b", "a=b*", "*****=*****", " = ", "x", "torchvision,pytorch", "renga,renga", "a=b,y"] {
+        for text in ["=", "a*=b", "a=b*", " = ", "x", "torchvision,pytorch", "renga,renga", "a=b,y"] {
             expect(.invalidArgument, "theirs=ours") { _ = try WeightNames(text: text) }
         }
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import TINY_SPEC, CommandLine, stripes
+from conftest import TINY, TINY_SPEC, CommandLine, stripes
 
 import renga
 
@@ -37,6 +37,24 @@ def test_archs(command_line: CommandLine) -> None:
     assert [one["name"] for one in result["architectures"]] == ["resnet"]
     text = command_line("archs").stdout
     assert "resnet:" in text and "depth" in text
+
+
+def test_convert(command_line: CommandLine) -> None:
+    folder = command_line.folder
+    first = answer(command_line, "convert", TINY_SPEC, "a.onnx", "--opset", 18, "--fold", "--dynamic-size", "--seed", 3)
+    assert first["kind"] == "ONNX" and (folder / "a.onnx").read_bytes().count(b"BatchNormalization") == 0
+    assert answer(command_line, "convert", "a.onnx", "a")["report"]["operator_set"] == 18
+    assert answer(command_line, "convert", TINY_SPEC, "w", "--names", "torchvision", "--seed", 5)["kind"] == "weights"
+    (folder / "table").write_text("# all but the last layer\ntorchvision\n=fc.*\n")
+    back = answer(command_line, "convert", TINY_SPEC, "b", "--weights", "w", "--names", "@table", "--seed", 6)
+    assert back["kind"] == "network"
+    names = ("stem.conv1.weight", "fc.weight")
+    made = [renga.Network.create("resnet", seed=seed, **TINY).parameters for seed in (5, 6)]
+    with renga.Network.load(folder / "b") as network:
+        for name, one in zip(names, made, strict=True):
+            assert np.array_equal(network.parameters[name], one[name])
+    text = command_line("convert", "a.onnx", "c").stdout.splitlines()
+    assert text[0].startswith("c: network") and text[1].startswith("read ")
 
 
 def test_train_eval_run_bench_and_fold(command_line: CommandLine, npz: Path) -> None:
@@ -199,6 +217,11 @@ def test_quiet_and_progress_stay_off_pipes(command_line: CommandLine, npz: Path)
         (["info", TINY_SPEC, "--memory", "--train", "--memory-budget", "2Q"], "number of bytes"),
         (["info", TINY_SPEC, "--memory", "--train", "--memory-budget", "1K"], "least possible"),
         (["eval", TINY_SPEC], "--data"),
+        (["convert", TINY_SPEC, "n", "--opset", "13"], "OUT.onnx"),
+        (["convert", TINY_SPEC, "n.onnx", "--names", "pytorch"], "--weights"),
+        (["convert", TINY_SPEC, "n", "--layout", "nchw"], "NETWORK.onnx"),
+        (["convert", TINY_SPEC, "n", "--names", "none"], "theirs=ours"),
+        (["convert", TINY_SPEC, "n.onnx", "--opset", "7"], "13...24"),
     ],
 )
 def test_bad_input_is_one_sentence(command_line: CommandLine, arguments: list[str], words: str) -> None:

@@ -11,7 +11,7 @@ private let folderPath = scratchPath + "-folder"
 
 /// The readers, by the input's first byte.
 private enum Reader: UInt8, CaseIterable {
-    case container, network, checkpoint, description, images, labels, cifar, normalization, options, framed
+    case container, network, checkpoint, description, images, labels, cifar, normalization, options, framed, names
 }
 
 /// One input: its first byte names the reader, the rest is what it reads.
@@ -54,12 +54,22 @@ private func read(_ bytes: UnsafeRawBufferPointer, by reader: Reader) throws {
     case .options:
         _ = try Recipe(text: text())
         _ = try Architectures.describe("resnet", options: Attributes(text: text()))
+    case .names:
+        // A table against a network's names: it may end up anywhere but in a trap.
+        try WeightFile.save(Fuzzed.network.get(), to: scratchPath, names: WeightNames(text: text()))
     case .framed:
         // The input is the header; its data are zeros: what a file without checksums may say about itself.
         var file = [UInt8](repeating: 0, count: 8 + bytes.count + 4096)
         withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { file.replaceSubrange(0..<8, with: $0) }
         file.replaceSubrange(8..<8 + bytes.count, with: bytes)
         try file.withUnsafeBytes { try use(NetworkFile(bytes: $0).network) }
+    }
+}
+
+/// The network of whose parameters tables speak.
+private enum Fuzzed {
+    static let network = Result {
+        try Architectures.make("resnet", options: Attributes(text: "depth=8,width=1,classes=2,input=8x8x1"))
     }
 }
 
@@ -133,6 +143,13 @@ private func writeSeeds(to folder: String, broken corpus: String) throws {
     try seed(.labels, [0, 0, 8, 1, 0, 0, 0, 2, 0, 1])
     try seed(.cifar, [7] + [UInt8](repeating: 9, count: 3072))
     try seed(.normalization, Array(#"{"mean":[1,2.5],"scale":[0.5,1e-3]}"#.utf8))
+    try seed(.names, Array("torchvision\n*.c*=*.conv*,old*=,=fc.*\n# no line".utf8))
+    let (half, flag) = (
+        #""dtype":"F16","shape":[2],"data_offsets":[0,4]"#, #""dtype":"BOOL","shape":[1],"data_offsets":[4,5]"#
+    )
+    let narrow = "{\"a\":{\(half)},\"b\":{\(flag)}}"
+    let length = withUnsafeBytes(of: UInt64(narrow.utf8.count).littleEndian, Array.init)
+    try seed(.container, length + Array(narrow.utf8) + [0, 60, 0, 188, 1])
     try seed(.options, Array("fast,epochs=2,batch=32,learning_rate=0.1,schedule=cosine".utf8))
     try seed(.options, Array("depth=20,classes=10,input=32x32x3,block=bottleneck".utf8))
 }
