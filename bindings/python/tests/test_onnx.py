@@ -173,6 +173,54 @@ def test_batch_norm_in_parts_is_one() -> None:
     np.testing.assert_allclose(runner(x)[0], expected, rtol=1e-4, atol=1e-5)
 
 
+def residual_net() -> Any:
+    """An inverted residual with a gate, a resized skip and a concatenation: maps and vectors out."""
+    tensors = {
+        "expand": noise(12, 4, 1, 1),
+        "depth": noise(12, 1, 3, 3),
+        "project": noise(4, 12, 1, 1),
+        "squeeze": noise(12, 12, 1, 1),
+        "half": np.array([1, 1, 0.5, 0.5], np.float32),
+        "sizes": np.array([1, 1, 2, 2], np.float32),
+        "head": noise(4, 8, 1, 1),
+        "dense": noise(4 * 8 * 6, 5),
+        "low": np.float32(0),
+        "high": np.float32(6),
+        "three": np.array([[[3.0]]], np.float32),
+    }
+    nodes = [
+        node("Conv", "x expand", "e"),
+        node("Clip", "e low high", "e6"),
+        node("Conv", "e6 depth", "d", group=12, auto_pad="SAME_UPPER"),
+        node("GlobalAveragePool", "d", "g"),
+        node("Conv", "g squeeze", "q"),
+        node("HardSigmoid", "q", "s", alpha=1 / 6, beta=0.5),
+        node("Mul", "d s", "m"),
+        node("Conv", "m project", "p"),
+        node("Add", "p x", "r"),
+        node("AveragePool", "r", "small", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Resize", "small  sizes", "up", mode="linear"),
+        node("Concat", "r up", "c", axis=1),
+        node("Conv", "c head", "map"),
+        node("Sub", "map three", "shifted"),
+        node("Sigmoid", "shifted", "mask"),
+        node("Flatten", "mask", "f"),
+        node("MatMul", "f dense", "y"),
+    ]
+    nodes[10].input[:] = ["small", "", "sizes"]
+    return model(nodes, tensors, ["n", 4, 8, 6], ("mask", "y"))
+
+
+def test_a_network_as_onnx_itself_runs_it() -> None:
+    from onnx.reference import ReferenceEvaluator
+
+    made, x = residual_net(), noise(3, 4, 8, 6)
+    for result, expected in zip(
+        Runner(made.SerializeToString())(x), ReferenceEvaluator(made).run(None, {"x": x}), strict=True
+    ):
+        np.testing.assert_allclose(result.reshape(expected.shape), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_an_imported_network_trains() -> None:
     parts = {name: np.abs(noise(8)) + 0.5 for name in ("g", "b", "m", "v")}
     tensors = {"w": noise(8, 3, 3, 3) / 5, **parts, "head": noise(8, 3)}
