@@ -1,6 +1,7 @@
 """Times Renga beside its peers, run by run in turn, and keeps the result of each row. See README.md in this folder.
 
-Usage: bench.py [--threads N] [--row-seconds S] [--limit S] [--missing] [--prepare] [--check] [ROW …]
+Usage: bench.py [--threads N] [--row-seconds S] [--start-seconds S] [--limit S] [--missing] [--prepare] [--check] [ROW]…
+--start-seconds: an engine that is not ready by then (torch.compile of a deep network) is left out, and said to be.
 --limit: no row begins after S seconds. --missing: only rows that have no result with this very library.
 --prepare: only make models and compile (slow, not timed). --check: exit 1 where a target is missed.
 """
@@ -13,6 +14,7 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -54,11 +56,19 @@ class Worker:
         self.milliseconds: list[float] = []
         self.facts: dict = {}
 
-    def wait_ready(self) -> None:
-        for line in self.process.stdout:
-            if line.startswith("ready"):
-                self.facts = json.loads(line.removeprefix("ready"))
-                return
+    def wait_ready(self, seconds: float) -> None:
+        begin = time.monotonic()
+        limit = threading.Timer(seconds, self.process.kill)
+        limit.start()
+        try:
+            for line in self.process.stdout:
+                if line.startswith("ready"):
+                    self.facts = json.loads(line.removeprefix("ready"))
+                    return
+        finally:
+            limit.cancel()
+        if time.monotonic() - begin >= seconds:
+            raise NotStarted(f"not ready within {seconds:g} s")
         self.errors.seek(0)
         raise NotStarted((self.errors.read().strip().splitlines() or ["no word"])[-1])
 
@@ -86,12 +96,15 @@ def prepare(name: str) -> None:
         models.need("reference_bf16", row.network, row.batch)
 
 
-def compile_ahead(name: str, threads: int) -> None:
+def compile_ahead(name: str, threads: int, seconds: float) -> None:
     """Lets torch.compile fill its cache."""
     if "torch_compile" in ROWS[name].peers:
         worker = Worker("torch_compile", name, threads)
-        worker.wait_ready()
-        worker.end()
+        try:
+            worker.wait_ready(seconds)
+            worker.end()
+        except NotStarted as problem:
+            print(f"{name}: torch_compile: {problem}", file=sys.stderr)
 
 
 def distance(answer: np.ndarray, reference: np.ndarray) -> float:
@@ -104,6 +117,8 @@ def check_answers(row: Row, workers: list[Worker]) -> dict[str, float]:
     """Each engine's distance from the reference; an engine that answers something else must not be timed."""
     answers = {worker.engine: np.load(worker.facts["answers"]) for worker in workers}
     there = row.kind == "infer"
+    if not there and "torch" not in answers:
+        raise NotStarted("nothing to compare with")
     reference = np.load(models.path(row.network, f"b{row.batch}.npy")) if there else answers["torch"]
     if row.kind == "infer" and row.precision == "bf16":
         rounded = np.load(models.path(row.network, f"b{row.batch}-bf16.npy"))
@@ -117,13 +132,13 @@ def check_answers(row: Row, workers: list[Worker]) -> dict[str, float]:
     return found
 
 
-def start(name: str, threads: int) -> tuple[list[Worker], dict[str, str]]:
+def start(name: str, threads: int, seconds: float) -> tuple[list[Worker], dict[str, str]]:
     """Renga and the peers, each after another so that none disturbs another's start; and who could not."""
     workers, missing = [], {}
     for engine in ("renga", *ROWS[name].peers):
         worker = Worker(engine, name, threads)
         try:
-            worker.wait_ready()
+            worker.wait_ready(seconds)
             workers.append(worker)
         except NotStarted as problem:
             if engine == "renga":
@@ -133,10 +148,10 @@ def start(name: str, threads: int) -> tuple[list[Worker], dict[str, str]]:
     return workers, missing
 
 
-def time_row(name: str, threads: int, seconds: float) -> dict:
+def time_row(name: str, threads: int, seconds: float, start_seconds: float) -> dict:
     """Warm-up, then rounds: every engine runs once, after a pause in which the last one's threads fall asleep."""
     row = ROWS[name]
-    workers, missing = start(name, threads)
+    workers, missing = start(name, threads, start_seconds)
     try:
         errors = check_answers(row, workers)
         peaks = machine.peaks(threads)
@@ -169,14 +184,14 @@ def time_row(name: str, threads: int, seconds: float) -> dict:
     return {"unit": "ms", "runs": runs, "engines": engines, "missing": missing, "peaks": peaks, "gflop": gflop}
 
 
-def single_row(name: str, threads: int) -> dict:
+def single_row(name: str, threads: int, start_seconds: float) -> dict:
     """Rows whose every sample is a process of its own."""
     row = ROWS[name]
     samples: dict[str, list[float]] = {engine: [] for engine in ("renga", *row.peers)}
     for round_number in range(row.runs + (1 if row.kind == "first" else 0)):
         for engine, values in samples.items():
             worker = Worker(engine, name, threads)
-            worker.wait_ready()
+            worker.wait_ready(start_seconds)
             worker.end()
             if row.kind == "memory":
                 values.append(worker.facts["added_bytes"] / 2**20)
@@ -216,13 +231,15 @@ def library_row() -> dict:
     return {"title": row.title, "kind": "size", "unit": "MB", "runs": 1, "engines": engines, "targets": [target]}
 
 
-def run_row(name: str, threads: int, seconds: float) -> dict:
+def run_row(name: str, threads: int, seconds: float, start_seconds: float) -> dict:
     """A row's result."""
     kind = ROWS[name].kind
     if kind == "size":
         return library_row()
     prepare(name)
-    return judged(name, time_row(name, threads, seconds) if kind in ("infer", "train") else single_row(name, threads))
+    timed = kind in ("infer", "train")
+    result = time_row(name, threads, seconds, start_seconds) if timed else single_row(name, threads, start_seconds)
+    return judged(name, result)
 
 
 def main() -> int:
@@ -230,6 +247,7 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", default=list(ROWS))
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--row-seconds", type=float, default=60)
+    parser.add_argument("--start-seconds", type=float, default=600)
     parser.add_argument("--limit", type=float, default=float("inf"))
     parser.add_argument("--missing", action="store_true")
     parser.add_argument("--prepare", action="store_true")
@@ -245,7 +263,7 @@ def main() -> int:
     for name in options.rows:
         if options.prepare:
             prepare(name)
-            compile_ahead(name, options.threads)
+            compile_ahead(name, options.threads, options.start_seconds)
             continue
         if options.missing and kept.get(name, {}).get("library") == machine.library_version():
             continue
@@ -253,7 +271,7 @@ def main() -> int:
             print(f"{name}: not run, {options.limit:g} s are over")
             continue
         try:
-            result = run_row(name, options.threads, options.row_seconds)
+            result = run_row(name, options.threads, options.row_seconds, options.start_seconds)
         except (NotStarted, AnswersOtherwise) as problem:
             print(f"{name}: skipped, {problem}")
             missed = True
