@@ -229,7 +229,8 @@ def test_u8_follows_the_networks_normalisation(network: renga.Network) -> None:
     session = renga.Session(network, batch=2)
     assert np.allclose(session.run(pixels), session.run(values), rtol=1e-4, atol=1e-4)
     assert not np.allclose(session.run(pixels), plain)
-    assert np.array_equal(session.run(pixels[:, ::-1].transpose(0, 3, 1, 2), layout="nchw"), session.run(pixels[:, ::-1]))
+    mirrored = pixels[:, ::-1]
+    assert np.array_equal(session.run(mirrored.transpose(0, 3, 1, 2), layout="nchw"), session.run(mirrored))
     network.normalization = None
     assert network.normalization is None
 

@@ -155,9 +155,9 @@ class Session(Handle):
         normalised as the network's metadata says.
         out: None, or a writable C-contiguous f32 array of the answer's shape (a sequence for several outputs), written
         in place. It must not overlap `x`.
-        Returns a NumPy array (which other libraries take over by DLPack without a copy: `torch.from_dlpack(answer)`), f32
-        in the same layout, owned by the caller: `[N,h,w,c]`, or `[N,c]` where the output is one pixel; a
-        list of them for several outputs. The same bits for any thread count, batch and N.
+        Returns a NumPy array (which other libraries take over by DLPack without a copy: `torch.from_dlpack(answer)`),
+        f32 in the same layout, owned by the caller: `[N,h,w,c]`, or `[N,c]` where the output is one pixel; a list of
+        them for several outputs. The same bits for any thread count, batch and N.
         """
         code = layout_code(layout)
         many_in, many_out = len(self.input_shapes) > 1, len(self.output_shapes) > 1

@@ -224,9 +224,9 @@ class Trainer(Handle):
             call("renga_trainer_force_gates", handle, None if text is None else encode(text, "gates"))
 
     def profile(self, runs: int = 10) -> dict[str, Any]:
-        """Takes `runs` steps at rate 0 with a copy of the training, on the last step's batch, and reports each
-        kernel's time in the fastest as `Session.profile` does; "operator" says which part of the layer's work. The trainer
-        stays as it is.
+        """Takes `runs` steps at rate 0 with a copy of the training, on the last step's batch, and reports each kernel's
+        time in the fastest as `Session.profile` does; "operator" says which part of the layer's work. The trainer stays
+        as it is.
         """
         with self._in_use() as handle:
             return call_json("renga_trainer_profile", handle, whole(runs, "runs", 1, MAX_EXTENT))
