@@ -89,14 +89,14 @@ RENGA_API void renga_text_free(char *text);
 /* ---- Version and machine ------------------------------------------------------------------------------------------------------ */
 
 #define RENGA_VERSION_MAJOR 0
-#define RENGA_VERSION_MINOR 1
+#define RENGA_VERSION_MINOR 2
 #define RENGA_VERSION_PATCH 0
 /* The oldest header whose programs run with this version's library, as a number like the next: that of the last change of the SONAME. */
 #define RENGA_VERSION_OLDEST 100
 /* major * 10000 + minor * 100 + patch of this header. */
 #define RENGA_VERSION_NUMBER (RENGA_VERSION_MAJOR * 10000 + RENGA_VERSION_MINOR * 100 + RENGA_VERSION_PATCH)
 
-/* The library's version, "0.1.0": static text. */
+/* The library's version, "0.2.0": static text. */
 RENGA_API const char *renga_version(void);
 /* The library's version as a number, made like RENGA_VERSION_NUMBER. */
 RENGA_API int32_t renga_version_number(void);

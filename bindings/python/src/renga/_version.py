@@ -1,6 +1,6 @@
 """The version of this package: that of the header it was written against (include/renga.h)."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 
 
 def number(version: str = VERSION) -> int:
