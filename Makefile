@@ -140,8 +140,8 @@ lint-python: $(VENV)/.ready-test # the Python package's style and types
 test-cross: # the kernels for aarch64
 	@.ci/cross-aarch64
 
-test-fuzz: # a short run of both fuzz targets
-	@Tests/Fuzz/run.sh 10
+test-fuzz: # a short run of each fuzz target
+	@Tests/Fuzz/run.sh 30
 
 # ---- measure ----
 
