@@ -35,9 +35,12 @@ def draw(results: dict, out: Path) -> None:
             bar = axes.barh(y, ratio, 0.8, color=_COLOURS[engine])
             used.setdefault(NAMES[engine], bar)
             axes.plot([ratio, least], [y, y], color="#222", linewidth=1)
-            axes.text(max(ratio, least) + 0.05, y, f"{ratio:.2f}x", va="center", fontsize=8)
-            if engine in targets:
-                axes.plot([targets[engine]] * 2, [y - 0.45, y + 0.45], color="black", linewidth=2.5)
+            ends, asked = [ratio, least], targets.get(engine)
+            if asked:
+                axes.plot([asked] * 2, [y - 0.45, y + 0.45], color="black", linewidth=2.5)
+                # The figure stands behind a mark that it would cover, not behind one that is far off.
+                ends += [asked] if asked < max(ends) + 0.4 else []
+            axes.text(max(ends) + 0.05, y, f"{ratio:.2f}x", va="center", fontsize=8)
             y += 1
         found = limit(result)
         part = f", {found[1]:.0%} of peak" if found else ""
@@ -49,7 +52,7 @@ def draw(results: dict, out: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel("times Renga's (medians; line to the ratio of minima; thick mark: what is asked)")
-    axes.legend(used.values(), used.keys(), fontsize=8, loc="lower right")
+    axes.legend(used.values(), used.keys(), fontsize=8, loc="upper right")
     first = rows[-1]
     axes.set_title(f"{first['machine']}, {first['threads']} threads, {first['date']}", fontsize=9)
     for side in ("top", "right", "left"):

@@ -118,7 +118,7 @@ extension ONNXHandlers {
         try importer.refuseOutputs(node, from: 1, "what was dropped")
         if node.type == "Cast" {
             guard ONNXElement(rawValue: node.attributes["to"]?.integer ?? 0)?.isFloating == true else {
-                throw RengaError(.unsupported, "it casts a map to whole numbers")
+                throw RengaError(.unsupported, "it casts a map to other than f64, f32, f16 and bf16")
             }
         }
         if node.type == "Dropout", importer.has(node, 2),
