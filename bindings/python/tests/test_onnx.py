@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CommandLine, stripes
+from conftest import CommandLine, run_python, stripes
 from onnx_support import Runner
 
 import renga
@@ -290,3 +290,61 @@ def test_command_line(command_line: CommandLine) -> None:
     ended = command_line("convert", "in.onnx", "again.safetensors")
     assert ended.returncode == 1 and "'a' (Erf)" in ended.stderr
     assert not (command_line.folder / "again.safetensors").exists()
+
+
+BOUNDED = """
+import renga
+from pathlib import Path
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+data = Path(FILE).read_bytes()
+try:
+    renga.Network.from_onnx(b"")
+except renga.RengaError:
+    pass
+before = peak()
+try:
+    renga.Network.from_onnx(data)
+    print("taken", peak() - before)
+except renga.RengaError as refusal:
+    print(type(refusal).__name__, peak() - before)
+"""
+
+
+@pytest.mark.parametrize(
+    "kind", ["empty nodes", "foreign nodes", "tiny tensors", "a tensor that says it is large", "shapes of many axes"]
+)
+def test_memory_is_bounded_by_the_size_of_the_file(tmp_path: Path, kind: str) -> None:
+    """The header's bound, with files that ask for as much as they can: 192 times their size and 64 MiB."""
+    count = 200_000
+    if kind == "empty nodes":
+        hostile = model([], {}, ["n", 3, 5, 5])
+        data = hostile.SerializeToString() + _field(7, _field(1, b"") * count)
+    elif kind == "foreign nodes":
+        data = model([node("Erf", "x")], {}, ["n", 3, 5, 5]).SerializeToString()
+        data += _field(7, _field(1, _field(4, b"Q")) * count)
+    elif kind == "tiny tensors":
+        data = model([], {}, ["n", 3, 5, 5]).SerializeToString() + _field(7, _field(5, _field(8, b"t")) * count)
+    elif kind == "shapes of many axes":
+        data = model([], {}, ["n", 3, 5, 5]).SerializeToString() + _field(7, _field(5, b"\x08\x01" * count))
+    else:
+        large = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1 << 20, 1 << 18], raw_data=b"")
+        hostile = model([node("Relu", "w")], {}, ["n", 3, 5, 5])
+        hostile.graph.initializer.append(large)
+        data = hostile.SerializeToString()
+    (tmp_path / "hostile.onnx").write_bytes(data)
+    ended = run_python(BOUNDED.replace("FILE", repr(str(tmp_path / "hostile.onnx"))))
+    assert ended.returncode == 0, ended.stderr
+    _, taken = ended.stdout.split()
+    assert int(taken) <= 192 * len(data) + (64 << 20), (kind, ended.stdout, len(data))
+
+
+def _field(number: int, payload: bytes) -> bytes:
+    """One length-delimited field of protobuf's wire format."""
+    length, size = b"", len(payload)
+    while size > 127:
+        length, size = length + bytes([size & 127 | 128]), size >> 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + payload
