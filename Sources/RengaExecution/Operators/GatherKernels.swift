@@ -49,3 +49,26 @@ struct GatherKernels {
         }
     }
 }
+
+/// An operator that only says from where each place of its result comes: one table an axis.
+protocol Gathering: Executable {
+    /// The tables for this step.
+    func kernels(_ step: FusedStep, _ emit: Emitter) -> GatherKernels
+}
+
+extension Gathering {
+    /// Images apart.
+    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
+        emit.fits(step.inputs + [step.output]) ? .images : .batch
+    }
+
+    /// dst: src at the places of the tables.
+    package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        try kernels(step, emit).forward(emit)
+    }
+
+    /// dsrc: the sum of ddst over the places that an element stands in.
+    package func backward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
+        try kernels(step, emit).backward(emit)
+    }
+}

@@ -1,23 +1,8 @@
 // Slice.swift: how a slice runs: a gather by one table an axis.
 import RengaNetwork
 
-extension Slice: Executable {
-    /// Images apart.
-    package func locality(_ step: FusedStep, _ emit: Emitter, backward: Bool) -> Locality {
-        emit.fits(step.inputs + [step.output]) ? .images : .batch
-    }
-
-    /// The places of src that the slice takes.
-    package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
-        try kernels(step, emit).forward(emit)
-    }
-
-    /// dsrc: ddst in those places, zeros in the others.
-    package func backward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
-        try kernels(step, emit).backward(emit)
-    }
-
-    private func kernels(_ step: FusedStep, _ emit: Emitter) -> GatherKernels {
+extension Slice: Gathering {
+    func kernels(_ step: FusedStep, _ emit: Emitter) -> GatherKernels {
         let src = emit.shape(step.inputs[0])
         let (rows, columns) = (h.resolved(size: src.h).first, w.resolved(size: src.w).first)
         let channels = c.resolved(size: src.c).first
