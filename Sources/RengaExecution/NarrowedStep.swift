@@ -70,13 +70,7 @@ struct NarrowedStep {
         let plan = try plan(RK_CONV_FORWARD, emit)
         let packed = try packedWeight(plan, emit)
         let part = try emit.buffer(name("part", emit), elements: mapElements, type: emit.type(of: step))
-        var args = rk_conv_forward_args()
-        args.plan = try emit.keep(plan)
-        args.src = UnsafeRawPointer(emit.pointer(src))
-        args.packed = UnsafePointer(emit.floats(packed))
-        args.dst = emit.pointer(part)
-        args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
-        try emit.add(rk_conv_forward, args, "part", algorithm: algorithmName(plan.algorithm), macs: macs)
+        try emit.convolve(plan, packed, from: src, to: part, "part", macs: macs)
         let from = ChannelRange(buffer: part, c: channels.count, offset: 0)
         let to = ChannelRange(buffer: try emit.value(step.output), c: Int(wide.k), offset: channels.lowerBound)
         try emit.copyChannels(from, to: to, count: channels.count, step, zeroRest: true, label: "spread")
@@ -98,14 +92,7 @@ struct NarrowedStep {
         let plan = try plan(RK_CONV_BACKWARD_WEIGHT, emit)
         let src = try emit.input(step.inputs[0], of: step)
         let part = try emit.buffer(name("d weight", emit), floats: weightRows * channels.count)
-        var args = rk_conv_backward_weight_args()
-        args.plan = try emit.keep(plan)
-        args.src = UnsafeRawPointer(emit.pointer(src))
-        args.ddst = UnsafeRawPointer(emit.pointer(ddst))
-        args.dweight = emit.floats(part)
-        args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
-        try emit.add(
-            rk_conv_backward_weight, args, "backward weight part", algorithm: algorithmName(plan.algorithm), macs: macs)
+        try emit.weightGradient(plan, src: src, ddst: ddst, to: emit.floats(part), "backward weight part", macs: macs)
         var copy = weightCopy(emit)
         (copy.src_c, copy.src_offset) = (Int64(channels.count), 0)
         (copy.dst_c, copy.dst_offset, copy.zero_rest) = (wide.k, Int64(channels.lowerBound), 1)
@@ -116,15 +103,8 @@ struct NarrowedStep {
     private func backwardData(_ ddst: BufferID, _ dsrc: GradientTarget, _ emit: Emitter) throws(RengaError) {
         let plan = try plan(RK_CONV_BACKWARD_DATA, emit)
         let packed = try packedWeight(plan, emit)
-        var args = rk_conv_backward_data_args()
-        args.plan = try emit.keep(plan)
-        args.ddst = UnsafeRawPointer(emit.pointer(ddst))
-        args.packed = UnsafePointer(emit.floats(packed))
-        args.dsrc = emit.pointer(dsrc.buffer)
-        if dsrc.accumulate { args.add = UnsafeRawPointer(args.dsrc) }
-        args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
-        try emit.add(
-            rk_conv_backward_data, args, "backward data part", algorithm: algorithmName(plan.algorithm), macs: macs)
+        try emit.convolveBack(
+            plan, packed, from: ddst, to: dsrc.buffer, accumulate: dsrc.accumulate, "backward data part", macs: macs)
     }
 
     /// The weights of the channels alone, packed for `plan`.

@@ -86,29 +86,18 @@ struct ConvolutionKernels {
     ) throws(RengaError) {
         let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_BACKWARD_WEIGHT, emit.type(of: step))
         let src = try emit.input(step.inputs[0], of: step)
-        var args = rk_conv_backward_weight_args()
-        args.plan = try emit.keep(plan)
-        args.src = UnsafeRawPointer(emit.pointer(src))
-        args.ddst = UnsafeRawPointer(emit.pointer(ddst))
-        args.dweight = try emit.partial(step.node, "weight", dweight)
+        let weightPart = try emit.partial(step.node, "weight", dweight)
+        var biasPart: UnsafeMutablePointer<Float>?
         if hasBias, let dbias = emit.parameterGradient(step.node, "bias") {
-            args.dbias = try emit.partial(step.node, "bias", dbias)
+            biasPart = try emit.partial(step.node, "bias", dbias)
         }
-        args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
-        try emit.add(
-            rk_conv_backward_weight, args, "backward weight", algorithm: algorithmName(plan.algorithm), macs: macs)
+        try emit.weightGradient(plan, src: src, ddst: ddst, to: weightPart, dbias: biasPart, macs: macs)
     }
 
     private func backwardData(_ ddst: BufferID, _ dsrc: GradientTarget, _ emit: Emitter) throws(RengaError) {
         let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_BACKWARD_DATA, emit.type(of: step))
         let packed = try emit.packedWeight(step.node, plan)
-        var args = rk_conv_backward_data_args()
-        args.plan = try emit.keep(plan)
-        args.ddst = UnsafeRawPointer(emit.pointer(ddst))
-        args.packed = UnsafePointer(emit.floats(packed))
-        args.dsrc = emit.pointer(dsrc.buffer)
-        if dsrc.accumulate { args.add = UnsafeRawPointer(args.dsrc) }
-        args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
-        try emit.add(rk_conv_backward_data, args, "backward data", algorithm: algorithmName(plan.algorithm), macs: macs)
+        try emit.convolveBack(
+            plan, packed, from: ddst, to: dsrc.buffer, accumulate: dsrc.accumulate, "backward data", macs: macs)
     }
 }

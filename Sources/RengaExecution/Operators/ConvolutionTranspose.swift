@@ -22,14 +22,7 @@ extension ConvolutionTranspose: Executable {
         let src = try emit.input(step.inputs[0], of: step)
         let add = try step.add.map { value throws(RengaError) in try emit.input(value, of: step) }
         let dst = try emit.value(step.output)
-        var args = rk_conv_backward_data_args()
-        args.plan = try emit.keep(plan)
-        args.ddst = UnsafeRawPointer(emit.pointer(src))
-        args.packed = UnsafePointer(emit.floats(packed))
-        args.dsrc = emit.pointer(dst)
-        args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
-        let macs = macs([emit.shape(step.inputs[0])])
-        try emit.add(rk_conv_backward_data, args, algorithm: algorithmName(plan.algorithm), macs: macs)
+        try emit.convolveBack(plan, packed, from: src, to: dst, "", macs: macs([emit.shape(step.inputs[0])]))
         if hasBias || add != nil || step.activation != .none { try finish(dst, add, step, emit) }
     }
 
@@ -67,15 +60,8 @@ extension ConvolutionTranspose: Executable {
     ) throws(RengaError) {
         let plan = try emit.convolutionPlan(step.node, shape(step, emit), RK_CONV_BACKWARD_WEIGHT, emit.type(of: step))
         let src = try emit.input(step.inputs[0], of: step)
-        var args = rk_conv_backward_weight_args()
-        args.plan = try emit.keep(plan)
-        args.src = UnsafeRawPointer(emit.pointer(ddst))
-        args.ddst = UnsafeRawPointer(emit.pointer(src))
-        args.dweight = dweight
-        args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
         let macs = macs([emit.shape(step.inputs[0])])
-        try emit.add(
-            rk_conv_backward_weight, args, "backward weight", algorithm: algorithmName(plan.algorithm), macs: macs)
+        try emit.weightGradient(plan, src: ddst, ddst: src, to: dweight, macs: macs)
     }
 
     /// The sum of ddst over all pixels: as a batch norm's offset's.
@@ -99,15 +85,9 @@ extension ConvolutionTranspose: Executable {
     ) throws(RengaError) {
         let plan = try emit.convolutionPlan(step.node, shape(step, emit), RK_CONV_FORWARD, emit.type(of: step))
         let packed = try emit.packedWeight(step.node, plan)
-        var args = rk_conv_forward_args()
-        args.plan = try emit.keep(plan)
-        args.src = UnsafeRawPointer(emit.pointer(ddst))
-        args.packed = UnsafePointer(emit.floats(packed))
-        args.dst = emit.pointer(dsrc.buffer)
-        if dsrc.accumulate { args.add = UnsafeRawPointer(args.dst) }
-        args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))
         let macs = macs([emit.shape(step.inputs[0])])
-        try emit.add(rk_conv_forward, args, "backward data", algorithm: algorithmName(plan.algorithm), macs: macs)
+        try emit.convolve(
+            plan, packed, from: ddst, to: dsrc.buffer, accumulate: dsrc.accumulate, "backward data", macs: macs)
     }
 
     /// Of the convolution from dst to src.

@@ -57,12 +57,7 @@ extension Convolution: Operator {
 
     public func outputShape(_ inputs: [Shape]) throws(RengaError) -> Shape {
         let src = try Self.single(inputs)
-        try Self.check("channels", channels, in: 1...Self.mostChannels)
-        try Self.check("groups", groups, in: 1...Self.mostChannels)
-        guard src.c % groups == 0, channels % groups == 0 else {
-            throw RengaError(
-                .shapeMismatch, "groups=\(groups) must divide the input's channels \(src.c) and channels=\(channels)")
-        }
+        try Self.checkChannels(from: src.c, to: channels, groups: groups)
         let places = try window.validated(Self.name).places(h: src.h, w: src.w)
         return Shape(n: src.n, h: places.h, w: places.w, c: channels)
     }
@@ -77,5 +72,17 @@ extension Convolution: Operator {
     public func macs(_ inputs: [Shape]) -> Int {
         guard let dst = try? outputShape(inputs) else { return 0 }
         return [dst.n, dst.h, dst.w, window.kernelH, window.kernelW, inputs[0].c / groups, channels].saturatingProduct
+    }
+}
+
+extension Operator {
+    /// Channel counts and groups of a convolution, transposed or not: within bounds, and divided by the groups.
+    static func checkChannels(from src: Int, to channels: Int, groups: Int) throws(RengaError) {
+        try check("channels", channels, in: 1...Convolution.mostChannels)
+        try check("groups", groups, in: 1...Convolution.mostChannels)
+        guard src % groups == 0, channels % groups == 0 else {
+            throw RengaError(
+                .shapeMismatch, "groups=\(groups) must divide the input's channels \(src) and channels=\(channels)")
+        }
     }
 }

@@ -84,14 +84,9 @@ extension ConvolutionTranspose: Operator {
 
     public func outputShape(_ inputs: [Shape]) throws(RengaError) -> Shape {
         let src = try Self.single(inputs)
-        try Self.check("channels", channels, in: 1...Convolution.mostChannels)
-        try Self.check("groups", groups, in: 1...Convolution.mostChannels)
+        try Self.checkChannels(from: src.c, to: channels, groups: groups)
         try Self.check("output_pad_h", outputPadH, in: Self.outputPads)
         try Self.check("output_pad_w", outputPadW, in: Self.outputPads)
-        guard src.c % groups == 0, channels % groups == 0 else {
-            throw RengaError(
-                .shapeMismatch, "groups=\(groups) must divide the input's channels \(src.c) and channels=\(channels)")
-        }
         let window = try window.validated(Self.name)
         guard outputPadH - window.padBottom < window.strideH, outputPadW - window.padRight < window.strideW else {
             throw RengaError(
