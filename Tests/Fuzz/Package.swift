@@ -8,11 +8,12 @@ let package = Package(
     name: "renga-fuzz",
     dependencies: [.package(name: "renga", path: "../..")],
     targets: [
+        .target(name: "FuzzDriver"),
         .executableTarget(
-            name: "FuzzFiles", dependencies: [.product(name: "Renga", package: "renga")],
+            name: "FuzzFiles", dependencies: ["FuzzDriver", .product(name: "Renga", package: "renga")],
             swiftSettings: [.unsafeFlags(["-parse-as-library"])], linkerSettings: fuzzer),
         .executableTarget(
-            name: "FuzzONNX", dependencies: [.product(name: "Renga", package: "renga")],
+            name: "FuzzONNX", dependencies: ["FuzzDriver", .product(name: "Renga", package: "renga")],
             swiftSettings: [.unsafeFlags(["-parse-as-library"])], linkerSettings: fuzzer),
         .executableTarget(
             name: "FuzzInterface", dependencies: [.product(name: "renga", package: "renga")],

@@ -1,5 +1,6 @@
 // FuzzFiles.swift: hostile bytes for every reader: containers, networks, checkpoints, descriptions, data sets, options.
 // The input's first byte says which reader. Whatever comes: an answer or an error, never a trap. Not here: the C functions (FuzzInterface).
+import FuzzDriver
 import Glibc
 import Renga
 
@@ -154,13 +155,6 @@ private func writeSeeds(to folder: String, broken corpus: String) throws {
     try seed(.options, Array("depth=20,classes=10,input=32x32x3,block=bottleneck".utf8))
 }
 
-@_silgen_name("LLVMFuzzerRunDriver")
-private func runDriver(
-    _ argc: UnsafeMutablePointer<CInt>,
-    _ argv: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
-    _ test: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
-) -> CInt
-
 @main
 private enum FuzzFiles {
     static func main() throws {
@@ -173,8 +167,6 @@ private enum FuzzFiles {
         if CommandLine.arguments.count == 4, CommandLine.arguments[1] == "--seeds" {
             return try writeSeeds(to: CommandLine.arguments[2], broken: CommandLine.arguments[3])
         }
-        var count = CommandLine.argc
-        var arguments = CommandLine.unsafeArgv
-        exit(runDriver(&count, &arguments, LLVMFuzzerTestOneInput))
+        runFuzzer(LLVMFuzzerTestOneInput)
     }
 }

@@ -1,5 +1,6 @@
 // FuzzONNX.swift: hostile bytes for the import of ONNX files, and what a host would do with the network. Whatever comes: an answer or a
 // sentence, never a trap. Begins with the files of ../../corpus/onnx. Not here: the other readers (FuzzFiles).
+import FuzzDriver
 import Glibc
 import Renga
 
@@ -31,18 +32,9 @@ private func use(_ network: Network) throws {
     _ = try Session(network, options)
 }
 
-@_silgen_name("LLVMFuzzerRunDriver")
-private func runDriver(
-    _ argc: UnsafeMutablePointer<CInt>,
-    _ argv: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
-    _ test: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
-) -> CInt
-
 @main
 private enum FuzzONNX {
     static func main() {
-        var count = CommandLine.argc
-        var arguments = CommandLine.unsafeArgv
-        exit(runDriver(&count, &arguments, LLVMFuzzerTestOneInput))
+        runFuzzer(LLVMFuzzerTestOneInput)
     }
 }
