@@ -49,7 +49,7 @@ struct TrainingDraft {
         try TrainingDraft.check(network, options)
         let whole = try Graph(network, n: options.n, h: options.h, w: options.w, .training)
         let output = whole.outputs[0]
-        let softmax = whole.node(of: output).flatMap { $0.op is Softmax ? $0 : nil }
+        let softmax = whole.node(of: output).flatMap { ($0.op as? Softmax)?.isOverChannels == true ? $0 : nil }
         graph = whole.withOutputs([softmax?.inputs[0] ?? output])
         bypassedSoftmax = softmax?.name
         let logits = graph.shapes[graph.outputs[0]]

@@ -52,7 +52,7 @@ extension Evaluation {
         options.precision = precision
         let session = try Session(network, options)
         let output = network.outputs[0] - network.inputs.count
-        let isSoftmax = output >= 0 && network.nodes[output].op is Softmax
+        let isSoftmax = output >= 0 && (network.nodes[output].op as? Softmax)?.isOverChannels == true
         var counts = EvaluationCounts(classes: classes, areProbabilities: isSoftmax)
         let logits = try Buffer(floats: options.batch * classes, for: "the answers of a batch")
         // Below only its address is used.

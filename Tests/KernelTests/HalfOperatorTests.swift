@@ -135,7 +135,8 @@ final class HalfOperatorTests: XCTestCase {
             let (x, y) = (TestMap(src, RK_BF16), Floats(count: src.count, repeating: .nan))
             runStep(
                 rk_softmax,
-                rk_softmax_args(isa: isa, type: RK_BF16, rows: 7, c: 19, src: x.readable, dst: y.pointer, log: 0),
+                rk_softmax_args(
+                    isa: isa, type: RK_BF16, rows: 7, c: 19, src: x.readable, dst: y.pointer, log: 0, inner: 1),
                 threads: 2)
             for row in 0..<7 { XCTAssertEqual(y.values[row * 19..<row * 19 + 19].reduce(0, +), 1, accuracy: 1e-6) }
             assertIntact([x])

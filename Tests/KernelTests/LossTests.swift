@@ -11,15 +11,17 @@ final class LossTests: XCTestCase {
     // MARK: Softmax
 
     private func softmax(
-        _ isa: rk_isa, _ src: [Float], c: Int, log: Bool = false, threads: Int32 = 1, inPlace: Bool = false
+        _ isa: rk_isa, _ src: [Float], c: Int, log: Bool = false, threads: Int32 = 1, inPlace: Bool = false,
+        inner: Int = 1
     ) -> [Float] {
         let x = Floats(src)
         let y = inPlace ? x : Floats(count: src.count, repeating: .nan)
-        let rows = Int64(src.count / c)
+        let rows = Int64(src.count / c / inner)
         runStep(
             rk_softmax,
             rk_softmax_args(
-                isa: isa, type: RK_F32, rows: rows, c: Int64(c), src: x.readable, dst: y.pointer, log: log ? 1 : 0),
+                isa: isa, type: RK_F32, rows: rows, c: Int64(c), src: x.readable, dst: y.pointer, log: log ? 1 : 0,
+                inner: Int64(inner)),
             threads: threads)
         assertIntact([x, y])
         return y.values
@@ -27,12 +29,12 @@ final class LossTests: XCTestCase {
 
     private func softmaxBackward(
         _ isa: rk_isa, _ dst: [Float], _ ddst: [Float], c: Int, log: Bool = false, before: [Float]? = nil,
-        threads: Int32 = 1
+        threads: Int32 = 1, inner: Int = 1
     ) -> [Float] {
         let (y, d, dx) = (Floats(dst), Floats(ddst), Floats(before ?? ddst))
         let arguments = rk_softmax_backward_args(
-            isa: isa, type: RK_F32, rows: Int64(dst.count / c), c: Int64(c), dst: y.readable, ddst: d.readable,
-            accumulate: before == nil ? 0 : 1, dsrc: dx.pointer, log: log ? 1 : 0)
+            isa: isa, type: RK_F32, rows: Int64(dst.count / c / inner), c: Int64(c), dst: y.readable, ddst: d.readable,
+            accumulate: before == nil ? 0 : 1, dsrc: dx.pointer, log: log ? 1 : 0, inner: Int64(inner))
         runStep(rk_softmax_backward, arguments, threads: threads)
         assertIntact([y, d, dx])
         return dx.values
@@ -56,6 +58,37 @@ final class LossTests: XCTestCase {
                     assertClose(alone, gradient, 1e-6, name)
                     let added = softmaxBackward(isa, twin, ddst, c: c, log: log, before: before, threads: threads)
                     assertClose(added, zip(before, gradient).map { $0 + $1 }, 1e-6, name)
+                }
+            }
+        }
+    }
+
+    /// Along an axis whose numbers lie apart: as its twin, and the same as of the transposed map.
+    func testSoftmaxAlongOtherAxes() {
+        for (rows, c, inner) in [(1, 1, 2), (2, 3, 5), (3, 7, 64), (5, 4, 65), (2, 17, 130), (9, 10, 3)] {
+            var random = TestRandom(rows * c + inner)
+            let count = rows * c * inner
+            let (src, ddst, before) = (random.floats(count, -20, 20), random.floats(count), random.floats(count))
+            let transposed = (0..<count).map { at in
+                src[at / (c * inner) * c * inner + at % c * inner + at / c % inner]
+            }
+            for log in [false, true] {
+                let twin = softmax(RK_ISA_REFERENCE, src, c: c, log: log, inner: inner)
+                let lines = softmax(RK_ISA_REFERENCE, transposed, c: c, log: log)
+                let back = (0..<count).map { at in
+                    lines[at / (c * inner) * c * inner + at % inner * c + at / inner % c]
+                }
+                assertClose(twin, back, 1e-7, "\(rows)x\(c)x\(inner), transposed")
+                let gradient = softmaxBackward(RK_ISA_REFERENCE, twin, ddst, c: c, log: log, inner: inner)
+                forEachSetAndTeam { isa, threads, set in
+                    let name = "\(set) \(rows)x\(c)x\(inner), log \(log)"
+                    let found = softmax(isa, src, c: c, log: log, threads: threads, inner: inner)
+                    assertClose(found, twin, 1e-6, name)
+                    let inPlace = softmax(isa, src, c: c, log: log, threads: threads, inPlace: true, inner: inner)
+                    assertSameBits(inPlace, found, name)
+                    let added = softmaxBackward(
+                        isa, twin, ddst, c: c, log: log, before: before, threads: threads, inner: inner)
+                    assertClose(added, zip(before, gradient).map { $0 + $1 }, 2e-6, name)
                 }
             }
         }

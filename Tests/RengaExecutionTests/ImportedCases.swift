@@ -11,6 +11,8 @@ enum ImportedCases {
         ("activation", ["function": "hard_sigmoid", "alpha": "0.4"]), ("activation", ["function": "hard_swish"]),
         ("activation", ["function": "elu", "alpha": "1.5"]), ("activation", ["function": "softplus"]),
         ("activation", ["function": "silu"]), ("scale", [:]), ("scale", ["frozen": "yes"]), ("softmax", ["log": "yes"]),
+        ("softmax", ["axis": "w"]),
+        ("softmax", ["axis": "h", "log": "yes"]),
         ("flatten", ["order": "nchw"]), ("global_max_pool", [:]),
         ("lrn", ["size": "3", "alpha": "0.5", "beta": "0.6"]),
         ("lrn", ["size": "4", "alpha": "2", "bias": "2"]),

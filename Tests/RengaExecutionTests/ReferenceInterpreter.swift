@@ -117,12 +117,17 @@ struct ReferenceInterpreter {
                 src.values[$0] * (training ? mask?[$0] ?? .nan : factors[$0 % shape.c])
             }
         case let op as Softmax:
-            dst.values = rows(shape) { row in
-                let line = line(src, row)
+            let (length, apart) =
+                op.axis == .c ? (shape.c, 1) : op.axis == .w ? (shape.w, shape.c) : (shape.h, shape.w * shape.c)
+            dst.values = src.values
+            for first in src.values.indices where first / apart % length == 0 {
+                let places = (0..<length).map { first + $0 * apart }
+                let line = places.map { src.values[$0] }
                 let top = line.max() ?? 0
-                let powers = line.map { exp($0 - top) }
-                let sum = powers.reduce(0, +)
-                return op.isLog ? line.map { $0 - top - log(sum) } : powers.map { $0 / sum }
+                let sum = line.map { exp($0 - top) }.reduce(0, +)
+                for (place, x) in zip(places, line) {
+                    dst.values[place] = op.isLog ? x - top - log(sum) : exp(x - top) / sum
+                }
             }
         case let op as Flatten:
             let (pixels, c) = (src.shape.h * src.shape.w, src.shape.c)

@@ -101,6 +101,9 @@ def imported():
              "output_pad_w": 2}, h=4, w=3),
         "conv_transpose_groups": between(
             "conv_transpose", {"channels": 4, "kernel": 2, "dilation": 2, "groups": 2, "bias": "no"}, h=4, w=3),
+        # At the end, as all that is new: each file's numbers follow from its place.
+        "softmax_rows": between("softmax", {"axis": "h"}),
+        "log_softmax_columns": between("softmax", {"axis": "w", "log": "yes"}),
     }
     return table
 

@@ -242,4 +242,5 @@ class TorchNetwork:
         return map_.flatten(1)[:, :, None, None]
 
     def op_softmax(self, node, inputs, training):
-        return F.log_softmax(inputs[0], dim=1) if node.flag("log") else F.softmax(inputs[0], dim=1)
+        dim = {"c": 1, "h": 2, "w": 3}[node.attributes.get("axis", "c")]
+        return F.log_softmax(inputs[0], dim=dim) if node.flag("log") else F.softmax(inputs[0], dim=dim)

@@ -314,14 +314,15 @@ typedef struct rk_clear_args {
 } rk_clear_args;
 void rk_clear(const void *args, const rk_team *team);
 
-/* Softmax over C for each row, shifted by the maximum, or its logarithm: in f32. A NaN makes its whole row NaN. */
+/* Softmax over C of maps [rows,C,inner], shifted by the maximum, or its logarithm: in f32. A NaN makes all of its C numbers NaN. */
 typedef struct rk_softmax_args {
   rk_isa isa;
   rk_type type; /* of src */
   int64_t rows, c;
   const void *src;
-  float *dst;  /* may be src where that is f32 */
-  int32_t log; /* 1: dst is the logarithm */
+  float *dst;    /* may be src where that is f32 */
+  int32_t log;   /* 1: dst is the logarithm */
+  int64_t inner; /* at least 1; 1: the C numbers touch */
 } rk_softmax_args;
 void rk_softmax(const void *args, const rk_team *team);
 typedef struct rk_softmax_backward_args {
@@ -331,7 +332,8 @@ typedef struct rk_softmax_backward_args {
   const float *dst, *ddst;
   int32_t accumulate;
   void *dsrc;
-  int32_t log; /* 1: dst is the logarithm */
+  int32_t log;   /* 1: dst is the logarithm */
+  int64_t inner; /* at least 1; 1: the C numbers touch */
 } rk_softmax_backward_args;
 void rk_softmax_backward(const void *args, const rk_team *team);
 

@@ -61,32 +61,34 @@ void rk_reference_channel_copy(const rk_channel_copy_args *a) {
 }
 
 void rk_reference_softmax(const rk_softmax_args *a) {
-  for (int64_t row = 0; row < a->rows; row++) {
-    const void *src = rk_at(a->src, a->type, row * a->c);
-    float *dst = a->dst + row * a->c;
+  for (int64_t line = 0; line < a->rows * a->inner; line++) {
+    const int64_t first = line / a->inner * a->c * a->inner + line % a->inner;
     double largest = -INFINITY, total = 0;
     for (int64_t c = 0; c < a->c; c++) {
-      double x = (double)rk_get(src, a->type, c);
+      double x = (double)rk_get(a->src, a->type, first + c * a->inner);
       largest = x > largest || isnan(x) ? x : largest;
     }
-    for (int64_t c = 0; c < a->c; c++) total += exp((double)rk_get(src, a->type, c) - largest);
+    for (int64_t c = 0; c < a->c; c++) total += exp((double)rk_get(a->src, a->type, first + c * a->inner) - largest);
     for (int64_t c = 0; c < a->c; c++) {
-      double x = (double)rk_get(src, a->type, c) - largest;
-      dst[c] = (float)(a->log ? x - log(total) : exp(x) / total);
+      double x = (double)rk_get(a->src, a->type, first + c * a->inner) - largest;
+      a->dst[first + c * a->inner] = (float)(a->log ? x - log(total) : exp(x) / total);
     }
   }
 }
 
 void rk_reference_softmax_backward(const rk_softmax_backward_args *a) {
-  for (int64_t row = 0; row < a->rows; row++) {
-    const float *dst = a->dst + row * a->c, *ddst = a->ddst + row * a->c;
-    void *dsrc = rk_to(a->dsrc, a->type, row * a->c);
+  for (int64_t line = 0; line < a->rows * a->inner; line++) {
+    const int64_t first = line / a->inner * a->c * a->inner + line % a->inner;
     double dot = 0;
-    for (int64_t c = 0; c < a->c; c++) dot += (a->log ? 1 : (double)dst[c]) * (double)ddst[c];
     for (int64_t c = 0; c < a->c; c++) {
-      double before = a->accumulate ? (double)rk_get(dsrc, a->type, c) : 0;
-      double d = a->log ? (double)ddst[c] - exp((double)dst[c]) * dot : (double)dst[c] * ((double)ddst[c] - dot);
-      rk_put(dsrc, a->type, c, (float)(d + before));
+      const int64_t at = first + c * a->inner;
+      dot += (a->log ? 1 : (double)a->dst[at]) * (double)a->ddst[at];
+    }
+    for (int64_t c = 0; c < a->c; c++) {
+      const int64_t at = first + c * a->inner;
+      const double y = (double)a->dst[at], dy = (double)a->ddst[at];
+      const double before = a->accumulate ? (double)rk_get(a->dsrc, a->type, at) : 0;
+      rk_put(a->dsrc, a->type, at, (float)((a->log ? dy - exp(y) * dot : y * (dy - dot)) + before));
     }
   }
 }

@@ -10,14 +10,13 @@ extension Softmax: Executable {
         emit.fits(step.inputs + [step.output]) ? .images : .batch
     }
 
-    /// dst[row,c] = exp(src[row,c]) / sum over i of exp(src[row,i]), or the logarithm of it.
+    /// dst[row,c,i] = exp(src[row,c,i]) / sum over j of exp(src[row,j,i]), or the logarithm of it.
     package func forward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         let (src, dst) = (try emit.input(step.inputs[0], of: step), try emit.value(step.output))
         emit.mayReplace(src, by: dst)
-        let shape = emit.shape(step.output)
         var args = rk_softmax_args()
         (args.isa, args.type) = (emit.isa, emit.type(of: step))
-        (args.rows, args.c) = (Int64(shape.rows), Int64(shape.c))
+        (args.rows, args.c, args.inner) = extents(emit.shape(step.output))
         args.src = UnsafeRawPointer(emit.pointer(src))
         args.dst = emit.floats(dst)
         args.log = isLog ? 1 : 0
@@ -27,15 +26,24 @@ extension Softmax: Executable {
     /// dsrc = dst (ddst - sum over c of dst ddst); behind a logarithm ddst - exp(dst) times the sum of ddst.
     package func backward(_ step: FusedStep, _ emit: Emitter) throws(RengaError) {
         guard let dsrc = try emit.gradientTarget(step.inputs[0], of: step) else { return }
-        let shape = emit.shape(step.output)
         var args = rk_softmax_backward_args()
         (args.isa, args.type) = (emit.isa, emit.type(of: step))
-        (args.rows, args.c) = (Int64(shape.rows), Int64(shape.c))
+        (args.rows, args.c, args.inner) = extents(emit.shape(step.output))
         args.dst = UnsafePointer(emit.floats(try emit.value(step.output)))
         args.ddst = UnsafePointer(emit.floats(try emit.gradient(step.output)))
         args.log = isLog ? 1 : 0
         args.accumulate = dsrc.accumulate ? 1 : 0
         args.dsrc = emit.pointer(dsrc.buffer)
         try emit.add(rk_softmax_backward, args, "backward")
+    }
+
+    /// The map as [rows, numbers that sum to 1, numbers that lie between two of those].
+    private func extents(_ shape: Shape) -> (Int64, Int64, Int64) {
+        let (n, h, w, c) = (Int64(shape.n), Int64(shape.h), Int64(shape.w), Int64(shape.c))
+        switch axis {
+        case .c: return (n * h * w, c, 1)
+        case .w: return (n * h, w, c)
+        case .h: return (n, h, w * c)
+        }
     }
 }
