@@ -114,6 +114,8 @@ LAYERS: list[tuple[str, list[tuple[str, dict[str, Any]]], int]] = [
     ("lrn", [("lrn", {"size": 5, "alpha": 0.3, "beta": 0.6, "bias": 2})], 13),
     ("softmax", [("softmax", {})], 13),
     ("log softmax", [("softmax", {"log": True})], 13),
+    ("softmax of rows", [("softmax", {"axis": "h"})], 13),
+    ("log softmax of columns", [("softmax", {"axis": "w", "log": True})], 13),
     ("dropout", [("dropout", {"rate": 0.4}), ("relu", {})], 13),
     ("gate", [("stochastic_gate", {"survival": 0.7})], 13),
     ("split gate", [("stochastic_gate", {"survival": 0.7, "split": 2, "survival_lower": 0.3})], 13),

@@ -1,5 +1,5 @@
-"""The node tests that come with the package `onnx`: none fails, and of the operators that images need none is refused
-but those listed here. What is refused, and why, stands in docs/onnx-operators.md (`make onnx-operators`).
+"""The node tests that come with the package `onnx`: none fails, and of the operators that images need none is refused.
+What is refused, and why, stands in docs/onnx-operators.md (`make onnx-operators`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ IMAGE_OPERATORS = {
     *("BatchNormalization", "LRN", "Gemm", "Relu", "LeakyRelu", "PRelu", "Clip", "Sigmoid", "Tanh", "HardSwish"),
     *("HardSigmoid", "Elu", "Softplus", "Softmax", "LogSoftmax", "Resize", "Upsample", "Pad"),
 }
-#: The ones that are refused all the same, and a word of the reason.
-REFUSED = {"log_softmax_dim3": "neither the channels", "softmax_functional_dim3": "neither the channels"}
 DOCUMENT = Path(__file__).parents[3] / "docs" / "onnx-operators.md"
 
 
@@ -41,8 +39,7 @@ def test_images_pass(outcomes: list[Outcome]) -> None:
         for one in outcomes
         if one.result == "refused" and one.case.is_image and one.case.operators & IMAGE_OPERATORS
     }
-    assert {name: reason for name, reason in refused.items() if REFUSED.get(name, "\0") not in reason} == {}
-    assert set(REFUSED) <= set(refused), "these pass by now"
+    assert refused == {}
 
 
 def test_the_document_is_current(outcomes: list[Outcome]) -> None:

@@ -101,8 +101,15 @@ extension ONNXHandlers {
         guard along.count <= 1 else {
             throw RengaError(.unsupported, "before operator set 13 it is over all axes from \(axis) on, not over one")
         }
-        let (id, view, _, _) = try features(importer, node, along.first ?? axis)
-        importer.set(node, try importer.add(node, Softmax(log: node.type == "LogSoftmax"), [id]), view)
+        let isLog = node.type == "LogSoftmax"
+        let (map, mapView, shape) = try importer.map(node)
+        switch letter(mapView, along.first ?? axis, shape) {
+        case .h: importer.set(node, try importer.add(node, Softmax(log: isLog, axis: .h), [map]), mapView)
+        case .w: importer.set(node, try importer.add(node, Softmax(log: isLog, axis: .w), [map]), mapView)
+        default:
+            let (id, view, _, _) = try features(importer, node, along.first ?? axis)
+            importer.set(node, try importer.add(node, Softmax(log: isLog), [id]), view)
+        }
     }
 
     static func batchNorm(_ importer: ONNXImporter, _ node: ONNXNode) throws(RengaError) {

@@ -25,7 +25,10 @@ extension ONNXExporter {
         case is Concat: finish(node, "Concat", sources(node, flat: flat), flat: flat, [.integer("axis", 1)])
         case let op as Softmax:
             let type = op.isLog ? "LogSoftmax" : "Softmax"
-            finish(node, type, sources(node, flat: flat), flat: flat, [.integer("axis", 1)])
+            let axis = op.axis == .c ? 1 : op.axis == .h ? 2 : 3
+            // A flat vector has no rows or columns in ONNX.
+            let isFlat = flat && op.isOverChannels
+            finish(node, type, sources(node, flat: isFlat), flat: isFlat, [.integer("axis", axis)])
         case let op as Arithmetic: finish(node, Self.name(op.function), sources(node, flat: flat), flat: flat)
         case let op as WeightedSum: try export(node, op, flat: flat)
         case let op as Activation: try export(node, op, flat: flat)
