@@ -31,7 +31,7 @@ private let noValue: Int32 = -1
 private let mostValues = 1 << 20
 
 @c @implementation
-public func renga_builder_create(_ out: UnsafeMutablePointer<OpaquePointer?>!) -> renga_status {
+public func renga_builder_create(_ out: UnsafeMutablePointer<OpaquePointer?>?) -> renga_status {
     guarded { () throws(RengaError) in
         let out = try cleared(out, "out")
         out.pointee = try makeHandle(BuilderObject())
@@ -39,14 +39,14 @@ public func renga_builder_create(_ out: UnsafeMutablePointer<OpaquePointer?>!) -
 }
 
 @c @implementation
-public func renga_builder_free(_ builder: OpaquePointer!) {
+public func renga_builder_free(_ builder: OpaquePointer?) {
     freeHandle(builder, as: BuilderObject.self)
 }
 
 @c @implementation
 public func renga_builder_add_input(
-    _ builder: OpaquePointer!, _ name: UnsafePointer<CChar>!, _ h: Int64, _ w: Int64, _ c: Int64,
-    _ out_value: UnsafeMutablePointer<Int32>!
+    _ builder: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ h: Int64, _ w: Int64, _ c: Int64,
+    _ out_value: UnsafeMutablePointer<Int32>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let out = try required(out_value, "out_value")
@@ -67,9 +67,9 @@ public func renga_builder_add_input(
 
 @c @implementation
 public func renga_builder_add_layer(
-    _ builder: OpaquePointer!, _ op: UnsafePointer<CChar>!, _ attributes: UnsafePointer<CChar>!,
-    _ name: UnsafePointer<CChar>!, _ inputs: UnsafePointer<Int32>!, _ input_count: Int,
-    _ out_value: UnsafeMutablePointer<Int32>!
+    _ builder: OpaquePointer?, _ op: UnsafePointer<CChar>?, _ attributes: UnsafePointer<CChar>?,
+    _ name: UnsafePointer<CChar>?, _ inputs: UnsafePointer<Int32>?, _ input_count: Int,
+    _ out_value: UnsafeMutablePointer<Int32>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let out = try required(out_value, "out_value")
@@ -89,7 +89,7 @@ public func renga_builder_add_layer(
 
 @c @implementation
 public func renga_builder_shape(
-    _ builder: OpaquePointer!, _ value: Int32, _ out_shape: UnsafeMutablePointer<renga_shape>!
+    _ builder: OpaquePointer?, _ value: Int32, _ out_shape: UnsafeMutablePointer<renga_shape>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let out = try zeroed(out_shape, "out_shape")
@@ -100,8 +100,8 @@ public func renga_builder_shape(
 
 @c @implementation
 public func renga_builder_finish(
-    _ builder: OpaquePointer!, _ outputs: UnsafePointer<Int32>!, _ output_count: Int,
-    _ initialization: UnsafePointer<CChar>!, _ seed: UInt64, _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ builder: OpaquePointer?, _ outputs: UnsafePointer<Int32>?, _ output_count: Int,
+    _ initialization: UnsafePointer<CChar>?, _ seed: UInt64, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let out = try cleared(out, "out")

@@ -86,14 +86,14 @@ struct Source {
 }
 
 @c @implementation
-public func renga_strided_init(_ strided: UnsafeMutablePointer<renga_strided>!, _ size: Int) {
+public func renga_strided_init(_ strided: UnsafeMutablePointer<renga_strided>?, _ size: Int) {
     prepare(strided, size: size, defaults: renga_strided())
 }
 
 @c @implementation
 public func renga_dataset_create(
-    _ images: UnsafePointer<renga_source>!, _ labels: UnsafePointer<Int32>!, _ classes: Int32,
-    _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ images: UnsafePointer<renga_source>?, _ labels: UnsafePointer<Int32>?, _ classes: Int32,
+    _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     datasetOut(out) { () throws(RengaError) in
         let source = try Source(images, "images")
@@ -111,7 +111,7 @@ public func renga_dataset_create(
 
 @c @implementation
 public func renga_dataset_open(
-    _ path: UnsafePointer<CChar>!, _ part: UnsafePointer<CChar>!, _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ path: UnsafePointer<CChar>?, _ part: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     datasetOut(out) { () throws(RengaError) in
         let path = try text(path, "path")
@@ -125,8 +125,8 @@ public func renga_dataset_open(
 
 @c @implementation
 public func renga_dataset_open_idx(
-    _ images_path: UnsafePointer<CChar>!, _ labels_path: UnsafePointer<CChar>!,
-    _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ images_path: UnsafePointer<CChar>?, _ labels_path: UnsafePointer<CChar>?,
+    _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     datasetOut(out) { () throws(RengaError) in
         try IDX.dataset(images: try text(images_path, "images_path"), labels: try text(labels_path, "labels_path"))
@@ -134,13 +134,13 @@ public func renga_dataset_open_idx(
 }
 
 @c @implementation
-public func renga_dataset_free(_ dataset: OpaquePointer!) {
+public func renga_dataset_free(_ dataset: OpaquePointer?) {
     freeHandle(dataset, as: DatasetObject.self)
 }
 
 @c @implementation
 public func renga_dataset_take(
-    _ dataset: OpaquePointer!, _ begin: Int64, _ count: Int64, _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ dataset: OpaquePointer?, _ begin: Int64, _ count: Int64, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     datasetOut(out) { () throws(RengaError) in
         let dataset = try object(dataset, "dataset", as: DatasetObject.self).value
@@ -150,8 +150,8 @@ public func renga_dataset_take(
 
 @c @implementation
 public func renga_dataset_info(
-    _ dataset: OpaquePointer!, _ out_shape: UnsafeMutablePointer<renga_shape>!,
-    _ out_classes: UnsafeMutablePointer<Int32>!
+    _ dataset: OpaquePointer?, _ out_shape: UnsafeMutablePointer<renga_shape>?,
+    _ out_classes: UnsafeMutablePointer<Int32>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         out_shape?.pointee = renga_shape()
@@ -165,8 +165,8 @@ public func renga_dataset_info(
 
 @c @implementation
 public func renga_dataset_get(
-    _ dataset: OpaquePointer!, _ begin: Int64, _ count: Int64, _ images: UnsafeMutablePointer<Float>!,
-    _ images_count: Int, _ labels: UnsafeMutablePointer<Int32>!, _ labels_count: Int
+    _ dataset: OpaquePointer?, _ begin: Int64, _ count: Int64, _ images: UnsafeMutablePointer<Float>?,
+    _ images_count: Int, _ labels: UnsafeMutablePointer<Int32>?, _ labels_count: Int
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let dataset = try object(dataset, "dataset", as: DatasetObject.self).value
@@ -182,7 +182,7 @@ public func renga_dataset_get(
 
 @c @implementation
 public func renga_dataset_class_name(
-    _ dataset: OpaquePointer!, _ label: Int32, _ out_name: UnsafeMutablePointer<UnsafePointer<CChar>?>!
+    _ dataset: OpaquePointer?, _ label: Int32, _ out_name: UnsafeMutablePointer<UnsafePointer<CChar>?>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let out = try cleared(out_name, "out_name")

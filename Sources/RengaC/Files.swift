@@ -8,7 +8,7 @@ import RengaNetwork
 
 @c @implementation
 public func renga_network_load_weights(
-    _ network: OpaquePointer!, _ path: UnsafePointer<CChar>!, _ names: UnsafePointer<CChar>!
+    _ network: OpaquePointer?, _ path: UnsafePointer<CChar>?, _ names: UnsafePointer<CChar>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let network = try object(network, "network", as: NetworkObject.self)
@@ -22,7 +22,7 @@ public func renga_network_load_weights(
 
 @c @implementation
 public func renga_network_save_weights(
-    _ network: OpaquePointer!, _ path: UnsafePointer<CChar>!, _ names: UnsafePointer<CChar>!
+    _ network: OpaquePointer?, _ path: UnsafePointer<CChar>?, _ names: UnsafePointer<CChar>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let network = try object(network, "network", as: NetworkObject.self).value
@@ -33,7 +33,7 @@ public func renga_network_save_weights(
 
 @c @implementation
 public func renga_network_export_onnx(
-    _ network: OpaquePointer!, _ path: UnsafePointer<CChar>!, _ options: UnsafePointer<CChar>!
+    _ network: OpaquePointer?, _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<CChar>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let network = try object(network, "network", as: NetworkObject.self).value

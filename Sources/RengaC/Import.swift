@@ -8,8 +8,8 @@ import RengaNetwork
 
 @c @implementation
 public func renga_network_import_onnx(
-    _ path: UnsafePointer<CChar>!, _ options: UnsafePointer<CChar>!, _ out: UnsafeMutablePointer<OpaquePointer?>!,
-    _ out_report: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+    _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
+    _ out_report: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 ) -> renga_status {
     importOut(options, out, out_report) { (options) throws(RengaError) in
         try ONNXImport(path: try text(path, "path"), options: options)
@@ -18,8 +18,8 @@ public func renga_network_import_onnx(
 
 @c @implementation
 public func renga_network_import_onnx_memory(
-    _ data: UnsafeRawPointer!, _ size: Int, _ options: UnsafePointer<CChar>!,
-    _ out: UnsafeMutablePointer<OpaquePointer?>!, _ out_report: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+    _ data: UnsafeRawPointer?, _ size: Int, _ options: UnsafePointer<CChar>?,
+    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ out_report: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 ) -> renga_status {
     importOut(options, out, out_report) { (options) throws(RengaError) in
         let data = try required(data, "data")

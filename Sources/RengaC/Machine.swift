@@ -17,7 +17,7 @@ private nonisolated(unsafe) let versionPointer: UnsafePointer<CChar>? = UnsafePo
     versionText.withCString { strdup($0) })
 
 @c @implementation
-public func renga_version() -> UnsafePointer<CChar>! {
+public func renga_version() -> UnsafePointer<CChar>? {
     versionPointer ?? staticText("")
 }
 
@@ -46,13 +46,13 @@ public func renga_version_check(_ header_version_number: Int32) -> renga_status 
 }
 
 @c @implementation
-public func renga_runtime_info(_ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!) -> renga_status {
+public func renga_runtime_info(_ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> renga_status {
     textOut(out_json, "out_json") { () throws(RengaError) in Runtime.description(version: versionText).description }
 }
 
 @c @implementation
 public func renga_machine_peaks(
-    _ threads: Int32, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+    _ threads: Int32, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 ) -> renga_status {
     textOut(out_json, "out_json") { () throws(RengaError) in
         let threads = try number(threads, "threads", in: 0...SessionOptions.mostThreads)

@@ -7,19 +7,19 @@ import Renga
 import RengaNetwork
 
 @c @implementation
-public func renga_operators(_ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!) -> renga_status {
+public func renga_operators(_ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> renga_status {
     textOut(out_json, "out_json") { () throws(RengaError) in OperatorTable.listJSONText }
 }
 
 @c @implementation
-public func renga_architectures(_ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!) -> renga_status {
+public func renga_architectures(_ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> renga_status {
     textOut(out_json, "out_json") { () throws(RengaError) in try Architectures.listJSONText() }
 }
 
 @c @implementation
 public func renga_network_create(
-    _ architecture: UnsafePointer<CChar>!, _ options: UnsafePointer<CChar>!, _ seed: UInt64,
-    _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ architecture: UnsafePointer<CChar>?, _ options: UnsafePointer<CChar>?, _ seed: UInt64,
+    _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     networkOut(out) { () throws(RengaError) in
         let architecture = try text(architecture, "architecture")
@@ -30,14 +30,14 @@ public func renga_network_create(
 
 @c @implementation
 public func renga_network_load(
-    _ path: UnsafePointer<CChar>!, _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ path: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     networkOut(out) { () throws(RengaError) in try NetworkFile(path: try text(path, "path")).network }
 }
 
 @c @implementation
 public func renga_network_load_memory(
-    _ data: UnsafeRawPointer!, _ size: Int, _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ data: UnsafeRawPointer?, _ size: Int, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     networkOut(out) { () throws(RengaError) in
         let data = try required(data, "data")
@@ -47,7 +47,7 @@ public func renga_network_load_memory(
 }
 
 @c @implementation
-public func renga_network_save(_ network: OpaquePointer!, _ path: UnsafePointer<CChar>!) -> renga_status {
+public func renga_network_save(_ network: OpaquePointer?, _ path: UnsafePointer<CChar>?) -> renga_status {
     guarded { () throws(RengaError) in
         let network = try object(network, "network", as: NetworkObject.self).value
         try NetworkFile(network).save(to: try text(path, "path"))
@@ -56,24 +56,24 @@ public func renga_network_save(_ network: OpaquePointer!, _ path: UnsafePointer<
 
 @c @implementation
 public func renga_network_clone(
-    _ network: OpaquePointer!, _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ network: OpaquePointer?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     networkOut(out) { () throws(RengaError) in try object(network, "network", as: NetworkObject.self).value }
 }
 
 @c @implementation
-public func renga_network_free(_ network: OpaquePointer!) {
+public func renga_network_free(_ network: OpaquePointer?) {
     freeHandle(network, as: NetworkObject.self)
 }
 
 @c @implementation
-public func renga_network_info_init(_ info: UnsafeMutablePointer<renga_network_info>!, _ size: Int) {
+public func renga_network_info_init(_ info: UnsafeMutablePointer<renga_network_info>?, _ size: Int) {
     prepare(info, size: size, defaults: renga_network_info())
 }
 
 @c @implementation
 public func renga_network_get_info(
-    _ network: OpaquePointer!, _ info: UnsafeMutablePointer<renga_network_info>!
+    _ network: OpaquePointer?, _ info: UnsafeMutablePointer<renga_network_info>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         try fill(info, "info") { () throws(RengaError) in
@@ -94,7 +94,7 @@ public func renga_network_get_info(
 
 @c @implementation
 public func renga_network_describe(
-    _ network: OpaquePointer!, _ form: Int32, _ out_text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+    _ network: OpaquePointer?, _ form: Int32, _ out_text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 ) -> renga_status {
     textOut(out_text, "out_text") { () throws(RengaError) in
         let summary = try NetworkSummary(try object(network, "network", as: NetworkObject.self).value)
@@ -110,8 +110,8 @@ public func renga_network_describe(
 
 @c @implementation
 public func renga_network_fold_batch_norm(
-    _ network: OpaquePointer!, _ out: UnsafeMutablePointer<OpaquePointer?>!,
-    _ out_report: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+    _ network: OpaquePointer?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
+    _ out_report: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         out_report?.pointee = nil

@@ -9,7 +9,7 @@ import RengaNetwork
 
 @c @implementation
 public func renga_network_parameter_count(
-    _ network: OpaquePointer!, _ out_count: UnsafeMutablePointer<Int64>!
+    _ network: OpaquePointer?, _ out_count: UnsafeMutablePointer<Int64>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let out = try zeroed(out_count, "out_count")
@@ -19,8 +19,8 @@ public func renga_network_parameter_count(
 
 @c @implementation
 public func renga_network_parameter_info(
-    _ network: OpaquePointer!, _ index: Int64, _ out_name: UnsafeMutablePointer<UnsafePointer<CChar>?>!,
-    _ out_dimensions: UnsafeMutablePointer<Int64>!, _ out_rank: UnsafeMutablePointer<Int32>!
+    _ network: OpaquePointer?, _ index: Int64, _ out_name: UnsafeMutablePointer<UnsafePointer<CChar>?>?,
+    _ out_dimensions: UnsafeMutablePointer<Int64>?, _ out_rank: UnsafeMutablePointer<Int32>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let name = try cleared(out_name, "out_name")
@@ -44,7 +44,7 @@ public func renga_network_parameter_info(
 
 @c @implementation
 public func renga_network_get_parameter(
-    _ network: OpaquePointer!, _ name: UnsafePointer<CChar>!, _ values: UnsafeMutablePointer<Float>!, _ count: Int
+    _ network: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ values: UnsafeMutablePointer<Float>?, _ count: Int
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let value = try object(network, "network", as: NetworkObject.self).value
@@ -59,7 +59,7 @@ public func renga_network_get_parameter(
 
 @c @implementation
 public func renga_network_set_parameter(
-    _ network: OpaquePointer!, _ name: UnsafePointer<CChar>!, _ values: UnsafePointer<Float>!, _ count: Int
+    _ network: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ values: UnsafePointer<Float>?, _ count: Int
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let network = try object(network, "network", as: NetworkObject.self)
@@ -97,8 +97,8 @@ private func parameter(_ network: Network, _ name: String, count: Int) throws(Re
 
 @c @implementation
 public func renga_network_get_metadata(
-    _ network: OpaquePointer!, _ key: UnsafePointer<CChar>!,
-    _ out_value: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+    _ network: OpaquePointer?, _ key: UnsafePointer<CChar>?,
+    _ out_value: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let out = try cleared(out_value, "out_value")
@@ -110,7 +110,7 @@ public func renga_network_get_metadata(
 
 @c @implementation
 public func renga_network_set_metadata(
-    _ network: OpaquePointer!, _ key: UnsafePointer<CChar>!, _ value: UnsafePointer<CChar>!
+    _ network: OpaquePointer?, _ key: UnsafePointer<CChar>?, _ value: UnsafePointer<CChar>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let network = try object(network, "network", as: NetworkObject.self)
@@ -123,7 +123,7 @@ public func renga_network_set_metadata(
 
 @c @implementation
 public func renga_network_set_normalization(
-    _ network: OpaquePointer!, _ mean: UnsafePointer<Float>!, _ scale: UnsafePointer<Float>!, _ channels: Int
+    _ network: OpaquePointer?, _ mean: UnsafePointer<Float>?, _ scale: UnsafePointer<Float>?, _ channels: Int
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let network = try object(network, "network", as: NetworkObject.self)

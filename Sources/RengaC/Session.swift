@@ -27,14 +27,14 @@ private func defaultOptions() -> renga_session_options {
 }
 
 @c @implementation
-public func renga_session_options_init(_ options: UnsafeMutablePointer<renga_session_options>!, _ size: Int) {
+public func renga_session_options_init(_ options: UnsafeMutablePointer<renga_session_options>?, _ size: Int) {
     prepare(options, size: size, defaults: defaultOptions())
 }
 
 @c @implementation
 public func renga_session_create(
-    _ network: OpaquePointer!, _ options: UnsafePointer<renga_session_options>!,
-    _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ network: OpaquePointer?, _ options: UnsafePointer<renga_session_options>?,
+    _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let out = try cleared(out, "out")
@@ -45,13 +45,13 @@ public func renga_session_create(
 }
 
 @c @implementation
-public func renga_session_free(_ session: OpaquePointer!) {
+public func renga_session_free(_ session: OpaquePointer?) {
     freeHandle(session, as: SessionObject.self)
 }
 
 @c @implementation
 public func renga_session_input_shape(
-    _ session: OpaquePointer!, _ index: Int32, _ out_shape: UnsafeMutablePointer<renga_shape>!
+    _ session: OpaquePointer?, _ index: Int32, _ out_shape: UnsafeMutablePointer<renga_shape>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let out = try zeroed(out_shape, "out_shape")
@@ -62,7 +62,7 @@ public func renga_session_input_shape(
 
 @c @implementation
 public func renga_session_output_shape(
-    _ session: OpaquePointer!, _ index: Int32, _ out_shape: UnsafeMutablePointer<renga_shape>!
+    _ session: OpaquePointer?, _ index: Int32, _ out_shape: UnsafeMutablePointer<renga_shape>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         let out = try zeroed(out_shape, "out_shape")
@@ -73,7 +73,7 @@ public func renga_session_output_shape(
 
 @c @implementation
 public func renga_session_run(
-    _ session: OpaquePointer!, _ src: UnsafePointer<renga_source>!, _ dst: UnsafeMutablePointer<Float>!,
+    _ session: OpaquePointer?, _ src: UnsafePointer<renga_source>?, _ dst: UnsafeMutablePointer<Float>?,
     _ dst_count: Int, _ dst_layout: Int32
 ) -> renga_status {
     guarded { () throws(RengaError) in
@@ -86,8 +86,8 @@ public func renga_session_run(
 
 @c @implementation
 public func renga_session_run_many(
-    _ session: OpaquePointer!, _ src: UnsafePointer<renga_source>!, _ src_count: Int,
-    _ dst: UnsafePointer<UnsafeMutablePointer<Float>?>!, _ dst_count: UnsafePointer<Int>!, _ dst_len: Int,
+    _ session: OpaquePointer?, _ src: UnsafePointer<renga_source>?, _ src_count: Int,
+    _ dst: UnsafePointer<UnsafeMutablePointer<Float>?>?, _ dst_count: UnsafePointer<Int>?, _ dst_len: Int,
     _ dst_layout: Int32
 ) -> renga_status {
     guarded { () throws(RengaError) in
@@ -112,13 +112,13 @@ public func renga_session_run_many(
 }
 
 @c @implementation
-public func renga_memory_init(_ memory: UnsafeMutablePointer<renga_memory>!, _ size: Int) {
+public func renga_memory_init(_ memory: UnsafeMutablePointer<renga_memory>?, _ size: Int) {
     prepare(memory, size: size, defaults: renga_memory())
 }
 
 @c @implementation
 public func renga_session_memory(
-    _ session: OpaquePointer!, _ memory: UnsafeMutablePointer<renga_memory>!
+    _ session: OpaquePointer?, _ memory: UnsafeMutablePointer<renga_memory>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         try fill(memory, "memory") { () throws(RengaError) in
@@ -129,8 +129,8 @@ public func renga_session_memory(
 
 @c @implementation
 public func renga_network_session_memory(
-    _ network: OpaquePointer!, _ options: UnsafePointer<renga_session_options>!,
-    _ memory: UnsafeMutablePointer<renga_memory>!
+    _ network: OpaquePointer?, _ options: UnsafePointer<renga_session_options>?,
+    _ memory: UnsafeMutablePointer<renga_memory>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         try fill(memory, "memory") { () throws(RengaError) in
@@ -143,7 +143,7 @@ public func renga_network_session_memory(
 
 @c @implementation
 public func renga_session_profile(
-    _ session: OpaquePointer!, _ runs: Int32, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+    _ session: OpaquePointer?, _ runs: Int32, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 ) -> renga_status {
     textOut(out_json, "out_json") { () throws(RengaError) in
         let session = try object(session, "session", as: SessionObject.self).value

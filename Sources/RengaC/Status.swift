@@ -33,12 +33,12 @@ private func storeMessage(_ message: String) {
 }
 
 @c @implementation
-public func renga_last_error() -> UnsafePointer<CChar>! {
+public func renga_last_error() -> UnsafePointer<CChar>? {
     UnsafePointer(rk_message_buffer())
 }
 
 @c @implementation
-public func renga_status_name(_ status: Int32) -> UnsafePointer<CChar>! {
+public func renga_status_name(_ status: Int32) -> UnsafePointer<CChar>? {
     guard status != 0 else { return staticText("RENGA_OK") }
     return switch Status(rawValue: status) {
     case .invalidArgument: staticText("RENGA_ERROR_INVALID_ARGUMENT")

@@ -50,6 +50,6 @@ func textOut(
 }
 
 @c @implementation
-public func renga_text_free(_ text: UnsafeMutablePointer<CChar>!) {
+public func renga_text_free(_ text: UnsafeMutablePointer<CChar>?) {
     free(text)
 }

@@ -20,19 +20,19 @@ private final class TrainerObject: HandleObject, @unchecked Sendable {
 }
 
 @c @implementation
-public func renga_recipes(_ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!) -> renga_status {
+public func renga_recipes(_ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> renga_status {
     textOut(out_json, "out_json") { () throws(RengaError) in Recipe.listJSONText }
 }
 
 @c @implementation
-public func renga_trainer_options_init(_ options: UnsafeMutablePointer<renga_trainer_options>!, _ size: Int) {
+public func renga_trainer_options_init(_ options: UnsafeMutablePointer<renga_trainer_options>?, _ size: Int) {
     prepare(options, size: size, defaults: defaultOptions())
 }
 
 @c @implementation
 public func renga_trainer_create(
-    _ network: OpaquePointer!, _ recipe: UnsafePointer<CChar>!, _ threads: Int32,
-    _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ network: OpaquePointer?, _ recipe: UnsafePointer<CChar>?, _ threads: Int32,
+    _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     trainerOut(out) { () throws(RengaError) in
         let (network, recipe) = try subject(network, recipe)
@@ -43,8 +43,8 @@ public func renga_trainer_create(
 
 @c @implementation
 public func renga_trainer_create_with(
-    _ network: OpaquePointer!, _ recipe: UnsafePointer<CChar>!, _ options: UnsafePointer<renga_trainer_options>!,
-    _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ network: OpaquePointer?, _ recipe: UnsafePointer<CChar>?, _ options: UnsafePointer<renga_trainer_options>?,
+    _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     trainerOut(out) { () throws(RengaError) in
         let (network, recipe) = try subject(network, recipe)
@@ -54,7 +54,7 @@ public func renga_trainer_create_with(
 
 @c @implementation
 public func renga_trainer_resume(
-    _ path: UnsafePointer<CChar>!, _ threads: Int32, _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ path: UnsafePointer<CChar>?, _ threads: Int32, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     trainerOut(out) { () throws(RengaError) in
         let path = try text(path, "path")
@@ -64,8 +64,8 @@ public func renga_trainer_resume(
 
 @c @implementation
 public func renga_trainer_resume_with(
-    _ path: UnsafePointer<CChar>!, _ options: UnsafePointer<renga_trainer_options>!,
-    _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<renga_trainer_options>?,
+    _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     trainerOut(out) { () throws(RengaError) in
         try Trainer(resuming: try text(path, "path"), options: try TrainerOptions(options))
@@ -74,8 +74,8 @@ public func renga_trainer_resume_with(
 
 @c @implementation
 public func renga_network_trainer_memory(
-    _ network: OpaquePointer!, _ recipe: UnsafePointer<CChar>!, _ options: UnsafePointer<renga_trainer_options>!,
-    _ memory: UnsafeMutablePointer<renga_memory>!
+    _ network: OpaquePointer?, _ recipe: UnsafePointer<CChar>?, _ options: UnsafePointer<renga_trainer_options>?,
+    _ memory: UnsafeMutablePointer<renga_memory>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         try fill(memory, "memory") { () throws(RengaError) in
@@ -86,14 +86,14 @@ public func renga_network_trainer_memory(
 }
 
 @c @implementation
-public func renga_trainer_free(_ trainer: OpaquePointer!) {
+public func renga_trainer_free(_ trainer: OpaquePointer?) {
     freeHandle(trainer, as: TrainerObject.self)
 }
 
 @c @implementation
 public func renga_trainer_fit(
-    _ trainer: OpaquePointer!, _ train: OpaquePointer!, _ test: OpaquePointer!, _ checkpoint: UnsafePointer<CChar>!,
-    _ progress: renga_progress_fn!, _ user_data: UnsafeMutableRawPointer!
+    _ trainer: OpaquePointer?, _ train: OpaquePointer?, _ test: OpaquePointer?, _ checkpoint: UnsafePointer<CChar>?,
+    _ progress: renga_progress_fn?, _ user_data: UnsafeMutableRawPointer?
 ) -> renga_status {
     running(trainer) { (trainer) throws(RengaError) in
         let train = try object(train, "train", as: DatasetObject.self).value
@@ -108,8 +108,8 @@ public func renga_trainer_fit(
 
 @c @implementation
 public func renga_trainer_step(
-    _ trainer: OpaquePointer!, _ src: UnsafePointer<renga_source>!, _ labels: UnsafePointer<Int32>!,
-    _ out_loss: UnsafeMutablePointer<Double>!, _ out_correct: UnsafeMutablePointer<Int64>!
+    _ trainer: OpaquePointer?, _ src: UnsafePointer<renga_source>?, _ labels: UnsafePointer<Int32>?,
+    _ out_loss: UnsafeMutablePointer<Double>?, _ out_correct: UnsafeMutablePointer<Int64>?
 ) -> renga_status {
     out_loss?.pointee = 0
     out_correct?.pointee = 0
@@ -130,7 +130,7 @@ public func renga_trainer_step(
 
 @c @implementation
 public func renga_trainer_network(
-    _ trainer: OpaquePointer!, _ out: UnsafeMutablePointer<OpaquePointer?>!
+    _ trainer: OpaquePointer?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> renga_status {
     networkOut(out) { () throws(RengaError) in
         try reading(trainer) { (trainer) throws(RengaError) in try trainer.network() }
@@ -139,7 +139,7 @@ public func renga_trainer_network(
 
 @c @implementation
 public func renga_trainer_history(
-    _ trainer: OpaquePointer!, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+    _ trainer: OpaquePointer?, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 ) -> renga_status {
     textOut(out_json, "out_json") { () throws(RengaError) in
         try reading(trainer) { (trainer) throws(RengaError) in trainer.historyJSONText }
@@ -148,7 +148,7 @@ public func renga_trainer_history(
 
 @c @implementation
 public func renga_trainer_gates(
-    _ trainer: OpaquePointer!, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+    _ trainer: OpaquePointer?, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 ) -> renga_status {
     textOut(out_json, "out_json") { () throws(RengaError) in
         try reading(trainer) { (trainer) throws(RengaError) in trainer.gatesJSONText }
@@ -156,7 +156,7 @@ public func renga_trainer_gates(
 }
 
 @c @implementation
-public func renga_trainer_force_gates(_ trainer: OpaquePointer!, _ gates: UnsafePointer<CChar>!) -> renga_status {
+public func renga_trainer_force_gates(_ trainer: OpaquePointer?, _ gates: UnsafePointer<CChar>?) -> renga_status {
     running(trainer) { (trainer) throws(RengaError) in
         try trainer.forceGates(text: try optionalText(gates, "gates"))
     }
@@ -164,7 +164,7 @@ public func renga_trainer_force_gates(_ trainer: OpaquePointer!, _ gates: Unsafe
 
 @c @implementation
 public func renga_trainer_profile(
-    _ trainer: OpaquePointer!, _ runs: Int32, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>!
+    _ trainer: OpaquePointer?, _ runs: Int32, _ out_json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 ) -> renga_status {
     textOut(out_json, "out_json") { () throws(RengaError) in
         let runs = try number(runs, "runs", in: 1...Int(RENGA_MAX_RUNS))
@@ -176,7 +176,7 @@ public func renga_trainer_profile(
 
 @c @implementation
 public func renga_trainer_memory(
-    _ trainer: OpaquePointer!, _ memory: UnsafeMutablePointer<renga_memory>!
+    _ trainer: OpaquePointer?, _ memory: UnsafeMutablePointer<renga_memory>?
 ) -> renga_status {
     guarded { () throws(RengaError) in
         try fill(memory, "memory") { () throws(RengaError) in
@@ -186,7 +186,7 @@ public func renga_trainer_memory(
 }
 
 @c @implementation
-public func renga_trainer_save(_ trainer: OpaquePointer!, _ path: UnsafePointer<CChar>!) -> renga_status {
+public func renga_trainer_save(_ trainer: OpaquePointer?, _ path: UnsafePointer<CChar>?) -> renga_status {
     guarded { () throws(RengaError) in
         try reading(trainer) { (trainer) throws(RengaError) in try trainer.save(to: try text(path, "path")) }
     }
@@ -194,18 +194,18 @@ public func renga_trainer_save(_ trainer: OpaquePointer!, _ path: UnsafePointer<
 
 @c @implementation
 public func renga_evaluate(
-    _ network: OpaquePointer!, _ dataset: OpaquePointer!, _ threads: Int32,
-    _ out_accuracy: UnsafeMutablePointer<Double>!, _ out_loss: UnsafeMutablePointer<Double>!,
-    _ out_confusion: UnsafeMutablePointer<Int64>!, _ confusion_count: Int
+    _ network: OpaquePointer?, _ dataset: OpaquePointer?, _ threads: Int32,
+    _ out_accuracy: UnsafeMutablePointer<Double>?, _ out_loss: UnsafeMutablePointer<Double>?,
+    _ out_confusion: UnsafeMutablePointer<Int64>?, _ confusion_count: Int
 ) -> renga_status {
     renga_evaluate_in(network, dataset, 0, threads, out_accuracy, out_loss, out_confusion, confusion_count)
 }
 
 @c @implementation
 public func renga_evaluate_in(
-    _ network: OpaquePointer!, _ dataset: OpaquePointer!, _ precision: Int32, _ threads: Int32,
-    _ out_accuracy: UnsafeMutablePointer<Double>!, _ out_loss: UnsafeMutablePointer<Double>!,
-    _ out_confusion: UnsafeMutablePointer<Int64>!, _ confusion_count: Int
+    _ network: OpaquePointer?, _ dataset: OpaquePointer?, _ precision: Int32, _ threads: Int32,
+    _ out_accuracy: UnsafeMutablePointer<Double>?, _ out_loss: UnsafeMutablePointer<Double>?,
+    _ out_confusion: UnsafeMutablePointer<Int64>?, _ confusion_count: Int
 ) -> renga_status {
     guarded { () throws(RengaError) in
         out_accuracy?.pointee = 0
