@@ -3,9 +3,6 @@
 
 /// Field numbers by message, and the codes of element types.
 package enum ONNXSchema {
-    /// The newest IR version (of the file's layout) that was looked at when this was written.
-    package static let newestIR = 13
-
     /// ModelProto: the file.
     package enum Model {
         package static let irVersion = 1

@@ -144,9 +144,6 @@ extension ONNXTensor {
         RengaError(.corruptData, "tensor '\(name.prefix(200))': \(what)")
     }
 
-    /// Bytes of the file that hold its numbers.
-    var storedBytes: Int { place?.range.count ?? fields.reduce(0) { $0.saturatingPlus($1.range.count) } }
-
     /// All numbers, in order. Memory: 8 bytes each.
     func values() throws(RengaError) -> [Double] {
         var values: [Double] = []
