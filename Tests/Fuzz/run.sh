@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets with libFuzzer and AddressSanitizer and runs each. Usage: run.sh [SECONDS]. A finding is kept in .build-fuzz/findings and
-# fails the run. Not here: what is fuzzed (Sources/).
+# fails the run. TARGETS="FuzzFiles" runs some targets, RENGA_FUZZ_READERS="images,labels" some readers of FuzzFiles. Not here: what is fuzzed (Sources/).
 set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:-60}

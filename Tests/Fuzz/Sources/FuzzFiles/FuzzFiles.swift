@@ -12,14 +12,26 @@ private let folderPath = scratchPath + "-folder"
 
 /// The readers, by the input's first byte.
 private enum Reader: UInt8, CaseIterable {
-    case container, network, checkpoint, description, images, labels, cifar, normalization, options, framed, names
+    case container, network, checkpoint, description, images, labels, cifar, normalization, options, framed, names,
+        weights
+
+    /// Those that a run is for: all, or the ones that RENGA_FUZZ_READERS names ("images,labels").
+    static let chosen: [Reader] = {
+        guard let names = getenv("RENGA_FUZZ_READERS").map({ String(cString: $0).split(separator: ",") }) else {
+            return allCases
+        }
+        return allCases.filter { names.contains(Substring("\($0)")) }
+    }()
 }
 
 /// One input: its first byte names the reader, the rest is what it reads.
 @c
 public func LLVMFuzzerTestOneInput(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
     guard let data, size > 0 else { return 0 }
-    let reader = Reader.allCases[Int(data[0]) % Reader.allCases.count]
+    // The others' seeds are no input of this run.
+    guard let reader = Reader(rawValue: data[0] % UInt8(Reader.allCases.count)), Reader.chosen.contains(reader) else {
+        return -1
+    }
     let bytes = UnsafeRawBufferPointer(start: data + 1, count: size - 1)
     do {
         try read(bytes, by: reader)
@@ -58,6 +70,9 @@ private func read(_ bytes: UnsafeRawBufferPointer, by reader: Reader) throws {
     case .names:
         // A table against a network's names: it may end up anywhere but in a trap.
         try WeightFile.save(Fuzzed.network.get(), to: scratchPath, names: WeightNames(text: text()))
+    case .weights:
+        try write(bytes, to: scratchPath)
+        try use(WeightFile.load(Fuzzed.small.get(), from: scratchPath, names: Fuzzed.pytorch.get()))
     case .framed:
         // The input is the header; its data are zeros: what a file without checksums may say about itself.
         var file = [UInt8](repeating: 0, count: 8 + bytes.count + 4096)
@@ -67,11 +82,16 @@ private func read(_ bytes: UnsafeRawBufferPointer, by reader: Reader) throws {
     }
 }
 
-/// The network of whose parameters tables speak.
+/// The networks of whose parameters tables and foreign files speak.
 private enum Fuzzed {
     static let network = Result {
         try Architectures.make("resnet", options: Attributes(text: "depth=8,width=1,classes=2,input=8x8x1"))
     }
+    static let small = Result {
+        try Architectures.make(
+            "cnn", options: Attributes(text: "stages=1,convolutions=1,width=2,classes=2,input=4x4x1"))
+    }
+    static let pytorch = Result { try WeightNames(text: "pytorch") }
 }
 
 /// What a host would do with a network that it read.
@@ -129,8 +149,9 @@ private func writeSeeds(to folder: String, broken corpus: String) throws {
             if !name.hasPrefix(".") { try seed(reader, unchecked("\(corpus)/\(kind)/\(name)"), name) }
         }
     }
-    let options = try Attributes(text: "stages=1,convolutions=1,width=2,classes=2,input=4x4x1")
-    let network = try Architectures.make("cnn", options: options)
+    let network = try Fuzzed.small.get()
+    try WeightFile.save(network, to: scratchPath, names: Fuzzed.pytorch.get())
+    try seed(.weights, unchecked(scratchPath))
     try NetworkFile(network).save(to: scratchPath)
     let file = unchecked(scratchPath)
     let headerLength = file[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
