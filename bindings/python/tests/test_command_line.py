@@ -246,25 +246,30 @@ def test_an_interrupt_leaves_a_whole_checkpoint_to_resume(command_line: CommandL
     folder = command_line.folder
     (folder / "n").write_text("an older result")
     arguments = ("train", TINY_SPEC, "--data", npz, "--out", "n", "--recipe", "fast,batch=32")
-    process = command_line.start(*arguments, "--epochs", 1000000)
-    until = time.monotonic() + 30
-    while not (folder / "n.checkpoint").exists() and time.monotonic() < until:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == 130 and out == ""
+    checkpoint = folder / "n.checkpoint"
+
+    def interrupt_after_an_epoch(*options: object) -> tuple[str, str]:
+        """Starts training, interrupts it once it has written a (new) checkpoint; what it said."""
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
+        process = command_line.start(*arguments, *options)
+        until = time.monotonic() + 60
+        while (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before) and time.monotonic() < until:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)
+        assert process.returncode == 130
+        return said
+
+    out, err = interrupt_after_an_epoch("--epochs", 1000000)
+    assert out == ""
     assert "interrupted" in err and "--resume" in err and err.count("\n") == 1
     assert sorted(path.name for path in folder.iterdir()) == ["n", "n.checkpoint"]
     assert (folder / "n").read_text() == "an older result"
-    trainer = renga.Trainer.resume(folder / "n.checkpoint")
-    assert trainer.history["epochs"]
+    epochs = len(renga.Trainer.resume(checkpoint).history["epochs"])
+    assert epochs
 
-    process = command_line.start(*arguments, "--resume")  # the checkpoint's recipe holds: it goes on, and on
-    time.sleep(1.5)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert len(renga.Trainer.resume(folder / "n.checkpoint").history["epochs"]) >= len(trainer.history["epochs"])
+    interrupt_after_an_epoch("--resume")  # the checkpoint's recipe holds: it goes on, and on
+    assert len(renga.Trainer.resume(checkpoint).history["epochs"]) > epochs
 
 
 def test_resume_without_a_checkpoint_is_refused(command_line: CommandLine, npz: Path) -> None:
