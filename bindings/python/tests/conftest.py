@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -24,6 +25,13 @@ def stripes(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     images = random.integers(0, 90, (n, 8, 8, 3), dtype=np.uint8)
     images[np.arange(n), :, :, labels] += 120
     return images, labels
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heeded_interrupts() -> None:
+    """A job in a shell's background is started with SIGINT ignored, and so would be all that it starts."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture()
