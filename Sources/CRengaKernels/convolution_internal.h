@@ -70,15 +70,25 @@ typedef struct rk_conv_depthwise {
 /* Outputs of a panel of streamed weights. */
 #define RK_CONV_STREAM_LANES 32
 
-/* sums[row][output] += the products of each row's operands with `lines` lines of a panel, f32 or bf16. */
+/* How the lines of streamed panels are kept. Compact ones leave out what repeats in exponents: nothing is rounded (convolution_stream.c). */
+typedef enum rk_conv_lines { RK_LINES_F32, RK_LINES_BF16, RK_LINES_COMPACT_F32, RK_LINES_COMPACT_BF16, RK_LINES_COUNT } rk_conv_lines;
+/* Exponents that a compact panel has codes for. Code 0 is that of 0 and of denormals, the others are consecutive. */
+#define RK_CONV_COMPACT_CODES 16
+
+/* sums[row][output] += the products of each row's operands with `lines` lines of a panel. */
 typedef struct rk_conv_stream {
   const float *src;
-  int64_t src_row, lines; /* floats from one row to the next */
-  const void *panel;      /* [lines][RK_CONV_STREAM_LANES] */
-  int64_t ahead;          /* bytes behind the weights at hand, from where others are asked for */
-  float *sums;            /* [rows][RK_CONV_STREAM_LANES] */
+  int64_t src_row, lines;    /* floats from one row to the next */
+  const void *panel;         /* [lines][RK_CONV_STREAM_LANES] */
+  int64_t ahead;             /* bytes behind the weights at hand, from where others are asked for */
+  const uint32_t *exponents; /* of compact lines: the bits of each code's */
+  float *sums;               /* [rows][RK_CONV_STREAM_LANES] */
 } rk_conv_stream;
 typedef void (*rk_conv_stream_fn)(const rk_conv_stream *stream);
+
+static inline int64_t rk_conv_line_bytes(rk_conv_lines lines) {
+  return lines == RK_LINES_F32 ? 128 : lines == RK_LINES_BF16 ? 64 : lines == RK_LINES_COMPACT_F32 ? 112 : 48;
+}
 
 #define RK_CONV_MOST_STREAM_ROWS 4
 #define RK_CONV_MOST_VECTORS 2
@@ -90,8 +100,11 @@ typedef struct rk_conv_kernels {
   int32_t outer_rows[RK_CONV_MOST_VECTORS]; /* most rows of an outer product, by vectors */
   rk_conv_tile_fn tile[RK_CONV_MOST_VECTORS][RK_CONV_MOST_ROWS];
   rk_conv_outer_fn outer[RK_CONV_MOST_VECTORS][RK_CONV_MOST_ROWS];
-  int32_t stream_rows;                                   /* most rows of a sum over streamed weights */
-  rk_conv_stream_fn stream[2][RK_CONV_MOST_STREAM_ROWS]; /* [whether the weights are bf16][rows - 1] */
+  int32_t stream_rows;                                                /* most rows of a sum over streamed weights */
+  rk_conv_stream_fn stream[RK_LINES_COUNT][RK_CONV_MOST_STREAM_ROWS]; /* [...][rows - 1]; NULL for compact lines that a set does not read */
+  /* Makes a compact line of RK_CONV_STREAM_LANES weights, as bf16 if `half`; code 1 is exponent base + 1. Weights whose exponent has no
+   * code become the power of two of code 1, with their sign: returned as bits. */
+  uint32_t (*compact)(const float *weight, int32_t base, int half, void *line);
   /* dst[row][i] = src[row][i] scale[i] in double, rounded once, i < count; rows lie src_row and dst_row floats apart */
   void (*scaled)(const float *src, int64_t src_row, const double *scale, int64_t rows, int64_t count, float *dst, int64_t dst_row);
   void (*stream_fence)(void); /* orders streamed stores before all later ones */

@@ -313,6 +313,9 @@ RK_OUTER(15, 1) RK_OUTER(16, 1)
 #endif
         .stream_rows = RK_STREAM_ROWS,
         .stream = RK_STREAM_TABLE,
+#ifdef RK_COMPACT
+        .compact = compact_store,
+#endif
         .scaled = scaled,
         .stream_fence = rk_stream_fence,
         .column_sum = column_sum,

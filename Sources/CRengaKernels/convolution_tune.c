@@ -112,11 +112,15 @@ static void time_candidate(candidate *candidate, const trial *trial) {
   if (seconds[1] < candidate->best) candidate->best = seconds[1];
 }
 
-static int prepare(candidate *candidate) {
+static int prepare(candidate *candidate, const trial *trial) {
   const rk_conv_plan *plan = &candidate->plan;
   candidate->best = 1e30;
-  candidate->packed = plan->packed_floats ? numbers((int64_t)plan->packed_floats) : NULL;
+  candidate->packed = plan->packed_floats ? rk_alloc(plan->packed_floats * sizeof(float)) : NULL;
   candidate->scratch = rk_alloc(plan->scratch_floats * sizeof(float));
+  if (candidate->packed && trial->weight) {
+    const rk_conv_pack_args pack = {.plan = plan, .weight = trial->weight, .packed = candidate->packed};
+    rk_run(&(rk_step){.run = rk_conv_pack, .args = &pack}, 1, plan->threads, NULL, NULL);
+  }
   return candidate->scratch && (candidate->packed || !plan->packed_floats);
 }
 
@@ -137,7 +141,7 @@ static int prepare_trial(trial *trial, const rk_conv_plan *plan) {
 static rk_conv_algorithm fastest(candidate *candidates, int count) {
   trial trial;
   int ready = prepare_trial(&trial, &candidates[0].plan), best = 0;
-  for (int i = 0; i < count; i++) ready &= prepare(&candidates[i]);
+  for (int i = 0; i < count; i++) ready &= prepare(&candidates[i], &trial);
   double spent = 0;
   for (int round = 0; ready && round < MOST_ROUNDS && (round < FEWEST_ROUNDS || spent < ENOUGH_SECONDS); round++)
     for (int i = 0; i < count; i++) {

@@ -129,7 +129,9 @@ final class ConvolutionPlanTests: XCTestCase {
                     guard let plan = shape.plan(RK_CONV_FORWARD, algorithm, isa, type: type), plan.packed_floats > 0
                     else { continue }
                     let expected = packed(plan, scaled, nil, threads: 1)
-                    XCTAssertFalse(expected.contains { $0.isNaN } && type == RK_F32 && algorithm != RK_CONV_STREAM_BF16)
+                    // Halves may look like NaN; panels that are streamed leave room.
+                    let isWritten = type == RK_F32 && algorithm != RK_CONV_STREAM_BF16 && algorithm != RK_CONV_STREAM
+                    XCTAssertFalse(expected.contains { $0.isNaN } && isWritten)
                     let unscaled = packed(plan, weight, nil, threads: 1)
                     XCTAssertTrue(zip(expected, unscaled).contains { $0.bitPattern != $1.bitPattern })
                     for threads in teamSizes {

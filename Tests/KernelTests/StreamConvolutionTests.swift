@@ -68,6 +68,48 @@ final class StreamConvolutionTests: XCTestCase {
         }
     }
 
+    /// AVX-512 leaves out what repeats in exponents. The bits stay those of AVX2, which keeps weights whole, where every exponent has a
+    /// code; else the weights without one come after the others.
+    func testCompactWeights() throws {
+        func pair(_ test: ConvolutionCase, _ algorithm: rk_conv_algorithm) throws -> ([Float], [Float])? {
+            guard fastSets.contains(RK_ISA_AVX2), fastSets.contains(RK_ISA_AVX512) else { return nil }
+            return (
+                try XCTUnwrap(test.result(RK_CONV_FORWARD, algorithm, RK_ISA_AVX512)),
+                try XCTUnwrap(test.result(RK_CONV_FORWARD, algorithm, RK_ISA_AVX2))
+            )
+        }
+        for algorithm in [RK_CONV_STREAM, RK_CONV_STREAM_BF16] {
+            for (c, k) in [(1, 1), (63, 32), (64, 33), (65, 31), (321, 64), (1000, 70)] {
+                var test = ConvolutionCase(try linear(3, c, k), seed: c, epilogue: Epilogue(bias: true))
+                // Both signs of zero, denormals and fifteen exponents in a row, down to the least and up to the largest there are.
+                for lowest in [1, 100, 200] as [UInt32] {
+                    test.weight = test.weight.enumerated().map { i, weight in
+                        let mantissa = weight.bitPattern & 0x803F_FFFF
+                        if i % 11 == 0 { return Float(bitPattern: mantissa & (i % 2 == 0 ? 0x8000_0000 : 0x8000_FFFF)) }
+                        return Float(bitPattern: mantissa | (lowest + UInt32(i % 15)) << 23)
+                    }
+                    guard let (compact, whole) = try pair(test, algorithm) else { return }
+                    assertSameBits(compact, whole, "\(algorithm.rawValue), \(c) x \(k) from \(lowest)")
+                }
+            }
+        }
+        // A few strays, far above and far below the others; and so many that the panel is kept whole.
+        for every in [2, 97, 1009, 5003] {
+            var test = ConvolutionCase(try linear(3, 900, 96), epilogue: Epilogue(bias: true))
+            for i in stride(from: 0, to: test.weight.count, by: every) {
+                test.weight[i] = i % 2 == 0 ? 1e-30 * test.weight[i] : 1e15 * test.weight[i]
+            }
+            assertAllAgree(test, passes: [RK_CONV_FORWARD])
+            test.src[5] = .infinity
+            test.weight[1009 * 3] = .nan
+            guard let (compact, whole) = try pair(test, RK_CONV_STREAM) else { return }
+            for (mine, other) in zip(compact, whole) {
+                XCTAssertEqual(mine.isNaN, other.isNaN)
+                if other.isInfinite || mine.isInfinite { XCTAssertEqual(mine, other) }
+            }
+        }
+    }
+
     func testChosenForFewPixelsAndManyWeights() throws {
         for isa in fastSets {
             func choice(
@@ -98,7 +140,7 @@ final class StreamConvolutionTests: XCTestCase {
                 XCTAssertNil(shape.plan(RK_CONV_BACKWARD_DATA, algorithm, isa))
                 XCTAssertNil(shape.plan(RK_CONV_BACKWARD_WEIGHT, algorithm, isa))
                 let floats = try XCTUnwrap(shape.plan(RK_CONV_FORWARD, algorithm, isa)).packed_floats
-                XCTAssertEqual(floats, algorithm == RK_CONV_STREAM ? 9600 : 4800)
+                XCTAssertEqual(floats, 3 * 32 + (algorithm == RK_CONV_STREAM ? 9600 : 4800))
             }
             XCTAssertNil(shape.plan(RK_CONV_FORWARD, algorithm, RK_ISA_REFERENCE))
         }

@@ -4,6 +4,7 @@
 #include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
 #include "vector.h"
+#include "compact.h"
 #define RK_TILE_ROWS 14
 #define RK_OUTER_ROWS_1 16
 #define RK_OUTER_ROWS_2 14
