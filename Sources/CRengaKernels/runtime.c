@@ -1,7 +1,7 @@
 /* runtime.c: the team of threads and the program that runs steps; aligned memory; the thread's message buffer.
- * Not here: instruction sets (runtime_isa.c), the number of threads to use (runtime_threads.c). */
-#define _GNU_SOURCE /* processors and who may run on them */
-#include "rk_runtime.h"
+ * Not here: instruction sets (runtime_isa.c), the number of threads to use (runtime_threads.c), where they begin (runtime_places.c). */
+#define _GNU_SOURCE /* calls of the system */
+#include "runtime_places.h"
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
@@ -28,23 +28,18 @@ void kmp_set_blocktime(int milliseconds) __attribute__((weak));
  * had idled. A yield gives way to whoever else wants the processor. */
 enum { SPINS = 256, YIELDS = 4096 };
 
-/* Processors beyond these are not told apart. */
-enum { MOST_PROCESSORS = 1024 };
-
-/* A generation counter that the last arrival raises. All zero at the start; the arrivals and the word that is waited on lie in different
- * cache lines, so that arriving does not disturb the waiting. */
+/* A generation counter that the last arrival raises, and how many steps are done. All zero at the start; the arrivals and the words that
+ * are waited on lie in different cache lines, so that arriving does not disturb the waiting. */
 typedef struct barrier {
   _Alignas(RK_ALIGNMENT) _Atomic int32_t arrived;
   _Alignas(RK_ALIGNMENT) _Atomic uint32_t generation;
+  _Atomic uint32_t step;
   _Atomic int32_t sleepers;
   struct {
-    _Alignas(RK_ALIGNMENT) _Atomic uint64_t word;
-  } ranges[RK_MAX_THREADS]; /* of rk_take */
+    _Alignas(RK_ALIGNMENT) _Atomic uint64_t range; /* of rk_take */
+    _Atomic uint32_t begun;                        /* steps of which this share was begun */
+  } shares[RK_MAX_THREADS];
   int32_t spins; /* 0 where the team is larger than the machine: then whoever waits holds the processor of one who works */
-  struct {
-    _Alignas(RK_ALIGNMENT) _Atomic uint64_t taken[MOST_PROCESSORS / 64]; /* bits: processors that one of the team runs on */
-    _Atomic int32_t here;
-  } places;
 } barrier;
 
 static inline void relax(void) {
@@ -63,20 +58,26 @@ static void sleep_while(_Atomic uint32_t *word, uint32_t value) { (void)word, (v
 static void wake_all(_Atomic uint32_t *word) { (void)word; }
 #endif
 
-static void wait_for_change(barrier *shared, uint32_t generation) {
+/* word: the generation or the step. */
+static void wait_for_change(barrier *shared, _Atomic uint32_t *word, uint32_t value) {
   for (int32_t i = 0; i < shared->spins; i++) {
-    if (atomic_load_explicit(&shared->generation, memory_order_acquire) != generation) return;
+    if (atomic_load_explicit(word, memory_order_acquire) != value) return;
     relax();
   }
   for (int32_t i = 0; i < YIELDS; i++) {
-    if (atomic_load_explicit(&shared->generation, memory_order_acquire) != generation) return;
+    if (atomic_load_explicit(word, memory_order_acquire) != value) return;
     sched_yield();
   }
-  /* Sequential consistency here and in the release below: either we are counted before the generation changes and get woken,
-   * or the kernel sees the changed word and does not let us sleep. */
+  /* Sequential consistency here and in `change`: either we are counted before the word changes and get woken, or the kernel sees the changed
+   * word and does not let us sleep. */
   atomic_fetch_add(&shared->sleepers, 1);
-  while (atomic_load(&shared->generation) == generation) sleep_while(&shared->generation, generation);
+  while (atomic_load(word) == value) sleep_while(word, value);
   atomic_fetch_sub(&shared->sleepers, 1);
+}
+
+static void change(barrier *shared, _Atomic uint32_t *word, uint32_t value) {
+  atomic_store(word, value);
+  if (atomic_load(&shared->sleepers) > 0) wake_all(word);
 }
 
 void rk_team_barrier(const rk_team *team) {
@@ -85,64 +86,12 @@ void rk_team_barrier(const rk_team *team) {
   /* Cannot change before this thread has arrived. */
   uint32_t generation = atomic_load_explicit(&shared->generation, memory_order_relaxed);
   if (atomic_fetch_add_explicit(&shared->arrived, 1, memory_order_acq_rel) + 1 < team->nth) {
-    wait_for_change(shared, generation);
+    wait_for_change(shared, &shared->generation, generation);
     return;
   }
   atomic_store_explicit(&shared->arrived, 0, memory_order_relaxed);
-  atomic_store(&shared->generation, generation + 1);
-  if (atomic_load(&shared->sleepers) > 0) wake_all(&shared->generation);
+  change(shared, &shared->generation, generation + 1);
 }
-
-/* ---- Places ---- */
-
-#ifdef __linux__
-/* True where nobody of the team was there. */
-static int take_processor(barrier *shared, int processor) {
-  const uint64_t bit = UINT64_C(1) << processor % 64;
-  return (atomic_fetch_or_explicit(&shared->places.taken[processor / 64], bit, memory_order_relaxed) & bit) == 0;
-}
-
-/* Moves this thread to a processor that is open to it and that nobody of the team runs on; it may leave that again as before. */
-static void move_away(barrier *shared) {
-  cpu_set_t open, one;
-  if (sched_getaffinity(0, sizeof open, &open) != 0) return;
-  for (int processor = 0; processor < MOST_PROCESSORS && processor < CPU_SETSIZE; processor++) {
-    if (!CPU_ISSET(processor, &open) || !take_processor(shared, processor)) continue;
-    CPU_ZERO(&one);
-    CPU_SET(processor, &one);
-    if (sched_setaffinity(0, sizeof one, &one) == 0) (void)sched_setaffinity(0, sizeof open, &open);
-    return;
-  }
-}
-
-/* The caller's processor is taken before anybody else begins: the caller is the host's thread, which nobody moves. */
-static void take_place(barrier *shared) {
-  const int processor = shared->spins == 0 ? -1 : sched_getcpu();
-  if (processor >= 0 && processor < MOST_PROCESSORS) (void)take_processor(shared, processor);
-}
-
-/* Sees to it that the team's threads begin on different processors. Linux takes a virtual processor that has halted for one that its host has
- * taken away, and so wakes a worker on the processor of the thread that calls for it; there the two take turns until the next balancing,
- * some 10 ms: ResNet-50 in bf16 after a pause of 0.1 s took 10.3 ms instead of 5.6. Thread 0 gives way shortly, so that one who waits behind
- * it can begin and move. */
-static void spread(barrier *shared, const rk_team *team) {
-  if (shared->spins == 0) return;
-  atomic_fetch_add_explicit(&shared->places.here, 1, memory_order_relaxed);
-  if (team->tid != 0) {
-    const int processor = sched_getcpu();
-    if (processor >= 0 && processor < MOST_PROCESSORS && !take_processor(shared, processor)) move_away(shared);
-    return;
-  }
-  for (int32_t i = 0; i < shared->spins; i++) {
-    if (atomic_load_explicit(&shared->places.here, memory_order_relaxed) == team->nth) return;
-    relax();
-  }
-  sched_yield();
-}
-#else
-static void take_place(barrier *shared) { (void)shared; }
-static void spread(barrier *shared, const rk_team *team) { (void)shared, (void)team; }
-#endif
 
 /* ---- Pieces ---- */
 
@@ -155,7 +104,7 @@ static int take_from(barrier *shared, const rk_team *team, int32_t owner, int64_
   /* Cannot change while this thread is between two barriers. */
   uint64_t tag = (uint64_t)atomic_load_explicit(&shared->generation, memory_order_relaxed) + 1;
   tag &= UINT64_MAX >> (2 * RANGE_BITS);
-  _Atomic uint64_t *word = &shared->ranges[owner].word;
+  _Atomic uint64_t *word = &shared->shares[owner].range;
   uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
   for (;;) {
     int64_t begin = (int64_t)(seen >> RANGE_BITS & RANGE_MASK), end = (int64_t)(seen & RANGE_MASK);
@@ -184,16 +133,13 @@ int rk_take(const rk_team *team, int64_t count, int64_t *piece) {
 
 typedef struct program {
   const rk_step *steps;
-  size_t count;
+  uint32_t count;
   double *seconds;
+  double before; /* when the last step ended, where seconds are asked for */
   const volatile int32_t *stop;
+  _Atomic int32_t stopped;
   barrier shared;
-  /* Thread 0's verdict after each step. Two slots: a slot is written again only after every thread has arrived at the barrier behind
-   * the one it was read after, so no thread can read a verdict meant for a later step. */
-  int32_t verdict[2];
-  int32_t stopped;
-  /* When each thread was done with a step, in as many slots for the same reason. */
-  double done[2][RK_MAX_THREADS];
+  rk_places places;
 } program;
 
 static double now(void) {
@@ -204,32 +150,50 @@ static double now(void) {
 
 static int32_t is_set(const volatile int32_t *flag) { return flag != NULL && __atomic_load_n(flag, __ATOMIC_RELAXED) != 0; }
 
-static double latest(const double *times, int32_t count) {
-  double last = times[0];
-  for (int32_t i = 1; i < count; i++) last = times[i] > last ? times[i] : last;
-  return last;
+/* A step is cut into as many shares as the team has threads. Each thread begins with its own and then does those that nobody has begun: a
+ * thread that is late (its processor had halted, or was taken away) holds up nobody. A step with barriers inside it has all of its shares
+ * begun by different threads before any can end. */
+static int begin_share(barrier *shared, int32_t share, uint32_t step) {
+  uint32_t begun = step;
+  return atomic_compare_exchange_strong_explicit(&shared->shares[share].begun, &begun, step + 1, memory_order_acquire, memory_order_relaxed);
 }
 
-/* What each thread of the team does. A step ends when its last thread is done, not when a thread that slept meanwhile notices it: else
- * the time of a step that others did alone would count for the step before. The barrier after the last step is the end of the parallel
- * region. */
+/* Whoever ends the last share ends the step. The generation comes first: who sees the next step sees the generation that its pieces belong
+ * to. */
+static void end_share(program *all, const rk_team *team, uint32_t step) {
+  barrier *shared = &all->shared;
+  if (team->nth > 1) {
+    if (atomic_fetch_add_explicit(&shared->arrived, 1, memory_order_acq_rel) + 1 < team->nth) return;
+    atomic_store_explicit(&shared->arrived, 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&shared->generation, 1, memory_order_relaxed);
+  }
+  if (all->seconds != NULL) {
+    const double after = now();
+    all->seconds[step] += after - all->before;
+    all->before = after;
+  }
+  if (step + 1 < all->count && is_set(all->stop)) atomic_store_explicit(&all->stopped, 1, memory_order_relaxed);
+  change(shared, &shared->step, step + 1);
+}
+
+static void run_share(program *all, const rk_team *team, uint32_t index) {
+  const rk_step *step = &all->steps[index];
+  if (step->enabled == NULL || *step->enabled != 0) step->run(step->args, team);
+  end_share(all, team, index);
+}
+
+/* What each thread of the team does. The end of the parallel region is the barrier after the last step. */
 static void run_steps(program *all, const rk_team *team) {
-  double before = all->seconds != NULL && team->tid == 0 ? now() : 0;
-  for (size_t i = 0; i < all->count; i++) {
-    const rk_step *step = &all->steps[i];
-    if (step->enabled == NULL || *step->enabled != 0) step->run(step->args, team);
-    if (all->seconds != NULL) all->done[i % 2][team->tid] = now();
-    int32_t last = i + 1 == all->count;
-    if (team->tid == 0 && !last) all->verdict[i % 2] = is_set(all->stop);
-    if (!last || all->seconds != NULL) rk_team_barrier(team);
-    if (team->tid == 0 && all->seconds != NULL) {
-      double after = latest(all->done[i % 2], team->nth);
-      all->seconds[i] += after - before;
-      before = after;
+  barrier *shared = &all->shared;
+  for (;;) {
+    const uint32_t step = atomic_load_explicit(&shared->step, memory_order_acquire);
+    if (step == all->count || atomic_load_explicit(&all->stopped, memory_order_relaxed)) return;
+    for (int32_t i = 0; i < team->nth; i++) {
+      const rk_team share = {.tid = (team->tid + i) % team->nth, .nth = team->nth, .barrier = shared};
+      if (begin_share(shared, share.tid, step)) run_share(all, &share, step);
     }
-    if (last || !all->verdict[i % 2]) continue;
-    if (team->tid == 0) all->stopped = 1;
-    return;
+    if (step + 1 < all->count) wait_for_change(shared, &shared->step, step);
+    else return;
   }
 }
 
@@ -273,17 +237,19 @@ static int team_was_lost(void) {
 
 static void run_team(program *all, int32_t threads) {
   int blocktime = shorten_blocktime();
-  take_place(&all->shared);
+  const int has_room = all->shared.spins > 0;
+  if (has_room) rk_places_begin(&all->places, threads);
   hand_over(all);
 #pragma omp parallel num_threads(threads) firstprivate(all)
   {
     take_over(all);
     rk_team team = {.tid = omp_get_thread_num(), .nth = omp_get_num_threads(), .barrier = &all->shared};
-    spread(&all->shared, &team);
+    if (has_room) rk_places_arrive(&all->places, &team);
     run_steps(all, &team);
     hand_over(all);
   }
   take_over(all);
+  if (has_room) rk_places_end(&all->places);
   if (blocktime >= 0) kmp_set_blocktime(blocktime);
 }
 
@@ -302,14 +268,15 @@ static int32_t processors(void) {
 int rk_run(const rk_step *steps, size_t count, int32_t threads, double *seconds, const volatile int32_t *stop) {
   if (is_set(stop)) return 1;
   if (threads > RK_MAX_THREADS) threads = RK_MAX_THREADS;
-  program all = {.steps = steps, .count = count, .seconds = seconds, .stop = stop};
+  program all = {.steps = steps, .count = (uint32_t)count, .seconds = seconds, .stop = stop};
+  if (seconds != NULL) all.before = now();
   if (threads <= 1 || team_was_lost()) {
     run_steps(&all, &(rk_team){.tid = 0, .nth = 1});
   } else {
     all.shared.spins = threads <= processors() ? SPINS : 0;
     run_team(&all, threads);
   }
-  return all.stopped;
+  return atomic_load_explicit(&all.stopped, memory_order_relaxed);
 }
 
 /* ---- Memory ---- */

@@ -86,7 +86,8 @@ int rk_winograd_plan(rk_conv_plan *plan) {
 
 /* Vector multiply-adds that one vector of a tile's transforms weighs as much as, for each position. */
 #define TRANSFORM_WEIGHT 13.0
-/* Tiles whose products take as long as reading one tile's worth of weights from beyond L2: mostly at the same time. */
+/* Tiles whose products take as long as reading one tile's worth of weights from beyond L2: mostly at the same time. Also where one layer's
+ * would stay in L2, for those of a whole network do not, and a host's caches are empty after any pause. */
 #define WEIGHT_READ 24.0
 /* The direct product's time for a multiply-add beside the transformed products', whose operands lie closer together. */
 #define DIRECT_WEIGHT 1.1
@@ -101,8 +102,7 @@ static double cost(const rk_conv_plan *plan, int64_t m) {
   double c = (double)at.c, c_line = (double)(rk_div_up(at.c, lanes) * lanes), k_line = (double)(rk_div_up(at.k, lanes) * lanes);
   double positions = m == 1 ? 9 : (double)((m + 2) * (m + 2)), tiles = (double)(at.n * rk_div_up(at.out_h, m) * rk_div_up(at.out_w, m));
   double products = tiles * (m == 1 ? DIRECT_WEIGHT : 1 + TRANSFORM_WEIGHT * (c_line + k_line) / (c * k_line));
-  double read = positions * c * k_line > RESIDENT_FLOATS ? WEIGHT_READ : 0;
-  return positions * (products > read ? products + read / 2 : read + products / 2);
+  return positions * (products > WEIGHT_READ ? products + WEIGHT_READ / 2 : WEIGHT_READ + products / 2);
 }
 
 int rk_winograd_prefers(const rk_conv_plan *plan) {

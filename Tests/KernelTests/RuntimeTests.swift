@@ -140,6 +140,66 @@ final class RuntimeTests: XCTestCase {
         }
     }
 
+    /// Each share of each step is done once and after all of the step before, also where threads of the team come late or stand still.
+    func testEveryShareIsDoneOnceWhoeverDoesIt() {
+        struct Share {
+            var step: Int
+            var done: UnsafeMutablePointer<Int32>  // [steps][RK_MAX_THREADS]
+            var early: UnsafeMutablePointer<Int32>  // shares begun before the step before had ended
+        }
+        let run: rk_step_fn = { raw, team in
+            guard let raw, let team else { return }
+            let share = raw.load(as: Share.self)
+            let (tid, nth) = (Int(team.pointee.tid), Int(team.pointee.nth))
+            let own = share.done + share.step * Int(RK_MAX_THREADS)
+            if share.step > 0 {
+                let before = own - Int(RK_MAX_THREADS)
+                for other in 0..<nth where before[other] != 1 { share.early[tid] += 1 }
+            }
+            if (share.step * 7 + tid) % 13 == 0 { usleep(1_000) }
+            own[tid] += 1
+        }
+        let steps = 60
+        for threads: Int32 in [1, 2, 4, 7] {
+            let done = Guarded<Int32>(count: steps * Int(RK_MAX_THREADS), repeating: 0)
+            let early = Guarded<Int32>(count: Int(RK_MAX_THREADS), repeating: 0)
+            let shares = (0..<steps).map { Share(step: $0, done: done.pointer, early: early.pointer) }
+            shares.withUnsafeBufferPointer { all in
+                let program = all.indices.map { i in
+                    rk_step(run: run, args: all.baseAddress.map { UnsafeRawPointer($0 + i) }, enabled: nil)
+                }
+                usleep(5_000)  // workers of the run before sleep again
+                XCTAssertEqual(rk_run(program, steps, threads, nil, nil), 0)
+            }
+            for step in 0..<steps {
+                let row = (0..<Int(threads)).map { done.values[step * Int(RK_MAX_THREADS) + $0] }
+                XCTAssertEqual(row, [Int32](repeating: 1, count: Int(threads)), "step \(step), \(threads) threads")
+            }
+            XCTAssertEqual(early.values.reduce(0, +), 0, "\(threads) threads")
+            XCTAssertTrue(done.isIntact && early.isIntact)
+        }
+    }
+
+    /// Workers that slept are shown a processor to wake on; once the run has begun they may leave it.
+    func testThreadsMayRunWhereTheyCouldBefore() {
+        let open = rk_processors()
+        let counts = Guarded<Int32>(count: Int(RK_MAX_THREADS), repeating: 0)
+        let note: rk_step_fn = { raw, team in
+            guard let raw, let team else { return }
+            rk_team_barrier(team)  // whoever called is here
+            let counts = UnsafeMutablePointer(mutating: raw.assumingMemoryBound(to: Int32.self))
+            counts[Int(team.pointee.tid)] = rk_processors()
+        }
+        for threads: Int32 in [2, 2, 3, 2, 2] {
+            usleep(5_000)  // workers of the run before sleep again
+            for i in 0..<Int(threads) { counts.pointer[i] = 0 }
+            XCTAssertEqual(rk_run([rk_step(run: note, args: counts.pointer, enabled: nil)], 1, threads, nil, nil), 0)
+            XCTAssertEqual(counts.values.prefix(Int(threads)).filter { $0 != open }, [], "\(threads) threads")
+            XCTAssertEqual(rk_processors(), open)
+        }
+        XCTAssertTrue(counts.isIntact)
+    }
+
     func testSeveralCallersAtOnce() {
         let threads = (0..<4).compactMap { _ in
             Spawned {

@@ -3,7 +3,8 @@
  *
  * A *step* is a function and its arguments. A *program* is an array of steps, run in order inside ONE parallel region;
  * a barrier stands after every step. A step sees its team (own index, size) and divides its work by itself, in a way
- * that never changes the result: whatever is reduced over threads is cut into pieces fixed by the shape alone. */
+ * that never changes the result: whatever is reduced over threads is cut into pieces fixed by the shape alone. A thread that is late for
+ * a step finds its share done by another. */
 #ifndef RK_RUNTIME_H
 #define RK_RUNTIME_H
 #include <stddef.h>
@@ -44,10 +45,10 @@ typedef enum rk_type { RK_F32 = 0, RK_BF16 = 1 } rk_type;
 /* Alignment in bytes of every buffer that Renga allocates. */
 #define RK_ALIGNMENT 64
 
-/* One thread's view of the team that runs a program. */
+/* One share of a step as the thread that does it sees it: that thread's own, or that of another which has not begun it. */
 typedef struct rk_team {
-  int32_t tid;   /* 0 … nth - 1 */
-  int32_t nth;   /* threads in the team, >= 1 */
+  int32_t tid;   /* 0 … nth - 1; two shares of the same index never run at once */
+  int32_t nth;   /* threads in the team, and shares of each step, >= 1 */
   void *barrier; /* private */
 } rk_team;
 
