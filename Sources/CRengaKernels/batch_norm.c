@@ -58,10 +58,11 @@ void rk_scale_shift(const void *args, const rk_team *team) {
   int64_t first, last;
   rk_share(chunks.count, team, &first, &last);
   const int64_t add_c = a->add_c != 0 ? a->add_c : a->c;
-  rk_affine_loop loop = {.period = rk_period(a->c), .row = a->c, .narrow = add_c < a->c ? add_c : 0, .relu = a->relu};
-  loop.center = a->center == NULL ? NULL : rk_periodic(a->c, a->center, center);
-  loop.scale = rk_periodic(a->c, a->scale, scale);
-  loop.shift = rk_periodic(a->c, a->shift, shift);
+  const int narrow = a->add != NULL && add_c < a->c;
+  rk_affine_loop loop = {.period = narrow ? a->c : rk_column_period(a->c), .narrow = narrow ? add_c : 0, .relu = a->relu};
+  loop.center = rk_columns(a->c, a->center, center);
+  loop.scale = rk_columns(a->c, a->scale, scale);
+  loop.shift = rk_columns(a->c, a->shift, shift);
   /* Behind a reduction the chunk read last is the one that the cache still holds: backwards. */
   for (int64_t k = last; k-- > first;) {
     const int64_t at = k * chunks.rows * a->c;

@@ -1,6 +1,6 @@
 /* batch_norm_parts.c: the arithmetic of batch normalisation in training, as parts that go apart: what is summed over a part of the batch,
  * what follows from all sums, and what is then done to each part. So a band takes a few images from one layer's sums through the next
- * layer while they are in cache. Not here: the inner loops (loops_maps.h); the parts behind one another as one step (batch_norm.c).
+ * layer while they are in cache. Not here: the inner loops (loops_norm.h); the parts behind one another as one step (batch_norm.c).
  *
  * A part's rows are cut into pieces by their number alone, each summed in float; all pieces' sums are merged in double, in order. */
 #include "loops.h"
@@ -12,10 +12,10 @@ size_t rk_batch_norm_moments_floats(int64_t rows, int64_t c) { return (size_t)(r
 size_t rk_batch_norm_gradients_floats(int64_t rows, int64_t c) { return (size_t)(rk_chunks_of(rows, c).count * GRADIENTS * c); }
 
 /* Where a piece's sums are collected: on the stack, periodic, or at their place where the period is C. */
-static float *collector(int64_t c, float *place, float *room) { return rk_period(c) == c ? place : room; }
+static float *collector(int64_t c, float *place, float *room) { return rk_column_period(c) == c ? place : room; }
 
 static void collect(const rk_loops *loops, int64_t c, const float *wide, float *place) {
-  if (wide != place) loops->fold(rk_period(c), c, wide, place);
+  if (wide != place) loops->fold(rk_column_period(c), c, wide, place);
 }
 
 /* ---- Forward ---- */
@@ -27,13 +27,13 @@ static void piece_moments(const rk_loops *loops, int64_t rows, int64_t c, const 
   float wide_center[RK_MAX_PERIOD], wide_sum[RK_MAX_PERIOD], wide_square[RK_MAX_PERIOD];
   float *center = values, *sum = values + c, *square = values + 2 * c;
   const int64_t sample = (rows + 7) / 8;
-  rk_moments_loop loop = {.count = sample * c, .period = rk_period(c), .src = src};
+  rk_moments_loop loop = {.count = sample * c, .period = rk_column_period(c), .src = src};
   loop.sum = collector(c, sum, wide_sum);
   loops->moments(&loop);
   collect(loops, c, loop.sum, sum);
   for (int64_t i = 0; i < c; i++) center[i] = sum[i] / (float)sample;
   loop.count = rows * c;
-  loop.center = rk_periodic(c, center, wide_center);
+  loop.center = rk_columns(c, center, wide_center);
   loop.square = collector(c, square, wide_square);
   loops->moments(&loop);
   collect(loops, c, loop.sum, sum);
@@ -119,9 +119,9 @@ void rk_batch_norm_gradients(const void *args, const rk_team *team) {
   const rk_batch_norm_gradients_args *a = args;
   const rk_chunks pieces = rk_chunks_of(a->rows, a->c);
   float center[RK_MAX_PERIOD], mask_scale[RK_MAX_PERIOD], mask_shift[RK_MAX_PERIOD];
-  rk_gradient_moments_loop loop = {.period = rk_period(a->c), .center = rk_periodic(a->c, a->mean, center)};
-  loop.mask_scale = a->mask_scale == NULL ? NULL : rk_periodic(a->c, a->mask_scale, mask_scale);
-  loop.mask_shift = a->mask_scale == NULL ? NULL : rk_periodic(a->c, a->mask_shift, mask_shift);
+  rk_gradient_moments_loop loop = {.period = rk_column_period(a->c), .center = rk_columns(a->c, a->mean, center)};
+  loop.mask_scale = rk_columns(a->c, a->mask_scale, mask_scale);
+  loop.mask_shift = rk_columns(a->c, a->mask_shift, mask_shift);
   int64_t first, last;
   rk_share(pieces.count, team, &first, &last);
   for (int64_t i = first; i < last; i++)
@@ -162,13 +162,14 @@ void rk_batch_norm_gradients_apply(const void *args, const rk_team *team) {
   float center[RK_MAX_PERIOD], scale[RK_MAX_PERIOD], slope[RK_MAX_PERIOD], shift[RK_MAX_PERIOD];
   float mask_scale[RK_MAX_PERIOD], mask_shift[RK_MAX_PERIOD];
   const int64_t dadd_c = a->dadd_c != 0 ? a->dadd_c : a->c;
-  rk_gradient_affine_loop loop = {.period = rk_period(a->c), .row = a->c, .narrow = dadd_c < a->c ? dadd_c : 0};
-  loop.center = rk_periodic(a->c, a->mean, center);
-  loop.scale = rk_periodic(a->c, a->scale, scale);
-  loop.slope = a->slope == NULL ? NULL : rk_periodic(a->c, a->slope, slope);
-  loop.shift = rk_periodic(a->c, a->shift, shift);
-  loop.mask_scale = a->mask_scale == NULL ? NULL : rk_periodic(a->c, a->mask_scale, mask_scale);
-  loop.mask_shift = a->mask_scale == NULL ? NULL : rk_periodic(a->c, a->mask_shift, mask_shift);
+  const int narrow = a->dadd != NULL && dadd_c < a->c;
+  rk_gradient_affine_loop loop = {.period = narrow ? a->c : rk_column_period(a->c), .narrow = narrow ? dadd_c : 0};
+  loop.center = rk_columns(a->c, a->mean, center);
+  loop.scale = rk_columns(a->c, a->scale, scale);
+  loop.slope = rk_columns(a->c, a->slope, slope);
+  loop.shift = rk_columns(a->c, a->shift, shift);
+  loop.mask_scale = rk_columns(a->c, a->mask_scale, mask_scale);
+  loop.mask_shift = rk_columns(a->c, a->mask_shift, mask_shift);
   loop.accumulate_dsrc = a->accumulate_dsrc, loop.accumulate_dadd = a->accumulate_dadd;
   /* The piece read last is the one that the cache still holds: backwards. */
   for (int64_t i = last; i-- > first;) {

@@ -4,6 +4,7 @@
 
 const rk_loops *rk_loops_of(rk_isa isa, rk_type type) {
 #if defined(__x86_64__)
+  if (isa >= RK_ISA_AVX512_BF16 && type == RK_BF16) return &rk_loops_avx512_bf16;
   if (isa >= RK_ISA_AVX512) return &rk_loops_avx512[type];
   if (isa == RK_ISA_AVX2) return &rk_loops_avx2[type];
 #endif

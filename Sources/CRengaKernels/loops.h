@@ -15,8 +15,7 @@
 #include "rk_training.h"
 
 /* dst[i] = relu?((src[i] - center[j]) scale[j] + shift[j] + add[i]), j = i mod period. center and add may be NULL.
- * narrow not 0: add has rows of so many channels beside rows of `row`, whose others have nothing added; then only [row] of what is periodic
- * is read. */
+ * narrow not 0: add has rows of so many channels beside rows of `period`, whose others have nothing added. */
 typedef struct rk_affine_loop {
   int64_t count, period;
   const void *src;
@@ -24,7 +23,7 @@ typedef struct rk_affine_loop {
   const void *add;
   void *dst;
   int32_t relu;
-  int64_t row, narrow;
+  int64_t narrow;
 } rk_affine_loop;
 
 /* dst[i] = (src[i] - center[j]) scale[j] of bytes. dst is float in every table. */
@@ -55,7 +54,7 @@ typedef struct rk_gradient_moments_loop {
 /* dsrc[i] (+)= scale[j] d[i] + slope[j] (src[i] - center[j]) + shift[j]; dadd[i] (+)= d[i]. dsrc or dadd may be NULL;
  * d as above. slope NULL: dsrc (+)= scale[j] d[i] alone. narrow: as above, of dadd. */
 typedef struct rk_gradient_affine_loop {
-  int64_t count, period, row, narrow;
+  int64_t count, period, narrow;
   const void *src, *dst, *ddst;
   const float *center, *mask_scale, *mask_shift, *scale, *slope, *shift;
   void *dsrc, *dadd;
@@ -179,7 +178,7 @@ const rk_loops *rk_loops_of(rk_isa isa, rk_type type);
 /* By rk_type. */
 extern const rk_loops rk_loops_generic[2];
 #if defined(__x86_64__)
-extern const rk_loops rk_loops_avx2[2], rk_loops_avx512[2];
+extern const rk_loops rk_loops_avx2[2], rk_loops_avx512[2], rk_loops_avx512_bf16; /* the last for bf16 alone */
 #endif
 
 /* Longest periodic array. Channel counts that would need more have period C, and their last vector of a row is partial. */
@@ -188,8 +187,15 @@ enum { RK_MAX_PERIOD = 2048 };
 /* The period for C channels: C itself where it is large, else at most RK_MAX_PERIOD. */
 int64_t rk_period(int64_t c);
 
+/* The same for the loops of batch norm, which walk columns: C itself wherever full vectors divide it. */
+static inline int64_t rk_column_period(int64_t c) { return c % 16 == 0 ? c : rk_period(c); }
+
 /* A periodic array of values[C]: `values` itself where the period is C, else `room`[RK_MAX_PERIOD], filled. */
 const float *rk_periodic(int64_t c, const float *values, float *room);
+/* The same for a column period; NULL of NULL. */
+static inline const float *rk_columns(int64_t c, const float *values, float *room) {
+  return values == NULL || rk_column_period(c) == c ? values : rk_periodic(c, values, room);
+}
 
 /* This thread's part of a flat array, cut at whole pages so that threads share no cache line and small arrays stay with one thread. */
 static inline void rk_share_floats(int64_t count, const rk_team *team, int64_t *begin, int64_t *end) {

@@ -7,6 +7,8 @@
  * Comparisons are written so that a NaN stays a NaN. */
 
 #define INLINE static inline __attribute__((always_inline))
+/* Small rather than fast. */
+#define RARELY __attribute__((minsize, noinline))
 
 /* `part` is the constant WIDTH in the main loops, where the test folds away. */
 INLINE vec load(const float *from, int64_t part) { return part == WIDTH ? *(const vec_unaligned *)from : load_part(from, part); }
@@ -199,11 +201,46 @@ static void adamw(const rk_adamw_args *args, const rk_parameter_range *range, in
 enum { UNMASKED, BY_RESULT, BY_SOURCE };
 #define MASK_OF(loop) ((loop).mask_scale != NULL ? BY_SOURCE : (loop).dst != NULL ? BY_RESULT : UNMASKED)
 
+/* Rows of a column (loops_norm.h, loops_sums.h): as many as leave some maps' rows in the first-level cache, but enough to be worth beginning one. */
+INLINE int64_t column_height(int64_t period) { return period >= 256 ? 8 : 2048 / period; }
+enum { ROWS_AT_ONCE = 4 };
+
+/* A flat array as a matrix [count / period, period] in columns of one vector, each from element i and place j of the period on: `work` for
+ * those of whole vectors and of `rows` rows, a multiple of ROWS_AT_ONCE; `edge` for the others, of `part` floats. What is left behind the
+ * last whole row is a row by itself. */
+#define EACH_BLOCK(count, period, work, edge)                                                                                              \
+  for (int64_t base = 0, rows = 0, length = 0; base < (count); base += rows * length) {                                                    \
+    const int64_t left = (count) - base, height = column_height(period);                                                                   \
+    length = left < (period) ? left : (period);                                                                                            \
+    rows = left / length < height ? left / length : height;                                                                                \
+    if (rows >= ROWS_AT_ONCE) rows -= rows % ROWS_AT_ONCE;                                                                                 \
+    for (int64_t j = 0; j < length; j += WIDTH) {                                                                                          \
+      const int64_t i = base + j, part = length - j < WIDTH ? length - j : WIDTH;                                                          \
+      if (rows >= ROWS_AT_ONCE && part == WIDTH) work;                                                                                     \
+      else edge;                                                                                                                           \
+    }                                                                                                                                      \
+  }
+
+/* Calls the work for each of a column's rows, at element `at`. Sums of rows beside each other, k, need not wait for one another. */
+#define EACH_ROW(rows, at_once, first, period, ...)                                                                                        \
+  for (int64_t row = 0; row < (rows); row += (at_once)) {                                                                                  \
+    _Pragma("clang loop unroll(full)") for (int k = 0; k < (at_once); k++) {                                                               \
+      const int64_t at = (first) + (row + k) * (period);                                                                                   \
+      __VA_ARGS__                                                                                                                          \
+    }                                                                                                                                      \
+  }
+
+/* A sum with rows of fewer channels: of the vector with so many of them left. */
+enum { NARROW = 2 };
+INLINE int64_t narrow_part(int64_t left, int64_t part) { return left < part ? left : part; }
+
 #define TYPE RK_F32
 #define OF_TYPE(name) name##_f32
 #define load_map load_f32
 #define store_map store_f32
 #include "loops_maps.h"
+#include "loops_norm.h"
+#include "loops_sums.h"
 #include "loops_pointwise.h"
 #undef TYPE
 #undef OF_TYPE
@@ -215,11 +252,17 @@ enum { UNMASKED, BY_RESULT, BY_SOURCE };
 #define load_map load_bf16
 #define store_map store_bf16
 #include "loops_maps.h"
+#include "loops_norm.h"
+#include "loops_sums.h"
 #include "loops_pointwise.h"
+#undef TYPE
+#undef OF_TYPE
+#undef load_map
+#undef store_map
 
-#define TABLE(type)                                                                                                                        \
-  {.affine = affine_##type, .bytes = bytes, .moments = moments_##type, .gradient_moments = gradient_moments_##type,                        \
-   .gradient_affine = gradient_affine_##type, .prelu = prelu_##type, .prelu_gradient = prelu_gradient_##type, .fold = fold,                \
+#define TABLE(type, norm)                                                                                                                      \
+  {.affine = affine_##norm, .bytes = bytes, .moments = moments_##type, .gradient_moments = gradient_moments_##type,                        \
+   .gradient_affine = gradient_affine_##norm, .prelu = prelu_##type, .prelu_gradient = prelu_gradient_##type, .fold = fold,                \
    .sum = sum_##type, .relu_backward = relu_backward_##type, .window_max = window_max_##type, .window_sum = window_sum_##type,             \
    .window_max_gradient = window_max_gradient_##type, .window_sum_gradient = window_sum_gradient_##type, .copy = copy_##type,              \
    .philox = philox, .dropout = dropout_##type, .scaled = scaled_##type, .widen = widen_##type, .narrow = narrow_##type,                   \
@@ -229,4 +272,4 @@ enum { UNMASKED, BY_RESULT, BY_SOURCE };
    .arithmetic_gradient = arithmetic_gradient_##type, .weighted = weighted_##type, .lrn = lrn_##type, .lrn_gradient = lrn_gradient_##type, \
    .sgd = sgd, .adamw = adamw}
 
-const rk_loops LOOPS[2] = {TABLE(f32), TABLE(bf16)};
+const rk_loops LOOPS[2] = {TABLE(f32, f32), TABLE(bf16, bf16)};

@@ -6,117 +6,6 @@
 
 INLINE void OF_TYPE(add_to_map)(void *sum, int64_t i, vec x, int64_t part) { store_map(sum, i, load_map(sum, i, part) + x, part); }
 
-/* ---- Batch normalisation ---- */
-
-INLINE vec OF_TYPE(affine_of)(rk_affine_loop a, int64_t i, int64_t j, int64_t part) {
-  vec x = load_map(a.src, i, part);
-  if (a.center != NULL) x -= load(a.center + j, part);
-  return x * load(a.scale + j, part) + load(a.shift + j, part);
-}
-
-INLINE void OF_TYPE(affine_at)(rk_affine_loop a, int64_t i, int64_t j, int64_t part, int add, int relu) {
-  vec x = OF_TYPE(affine_of)(a, i, j, part);
-  if (add) x += load_map(a.add, i, part);
-  store_map(a.dst, i, relu ? rectify(x) : x, part);
-}
-
-/* At channel j of `row`, where add ends before the row does. */
-INLINE void OF_TYPE(affine_narrow_at)(rk_affine_loop a, int64_t row, int64_t j, int64_t part) {
-  const int64_t rest = a.narrow - j;
-  vec x = OF_TYPE(affine_of)(a, row * a.row + j, j, part);
-  if (rest > 0) x += load_map(a.add, row * a.narrow + j, rest < part ? rest : part);
-  store_map(a.dst, row * a.row + j, a.relu ? rectify(x) : x, part);
-}
-
-static void OF_TYPE(affine)(const rk_affine_loop *loop) {
-  const rk_affine_loop a = *loop;
-  if (a.add != NULL && a.narrow != 0)
-    for (int64_t row = 0; row * a.row < a.count; row++) EACH(a.row, OF_TYPE(affine_narrow_at)(a, row, j, part));
-  else if (a.add != NULL && a.relu) EACH_PERIODIC(a.count, a.period, OF_TYPE(affine_at)(a, i, j, part, 1, 1))
-  else if (a.add != NULL) EACH_PERIODIC(a.count, a.period, OF_TYPE(affine_at)(a, i, j, part, 1, 0))
-  else if (a.relu) EACH_PERIODIC(a.count, a.period, OF_TYPE(affine_at)(a, i, j, part, 0, 1))
-  else EACH_PERIODIC(a.count, a.period, OF_TYPE(affine_at)(a, i, j, part, 0, 0))
-}
-
-INLINE void OF_TYPE(moments_at)(rk_moments_loop a, int64_t i, int64_t j, int64_t part) {
-  vec x = load_map(a.src, i, part) - load(a.center + j, part);
-  add_to(a.sum + j, x, part);
-  store(a.square + j, load(a.square + j, part) + x * x, part);
-}
-
-static void OF_TYPE(moments)(const rk_moments_loop *loop) {
-  const rk_moments_loop a = *loop;
-  clear(a.sum, a.period);
-  if (a.square == NULL) {
-    EACH_PERIODIC(a.count, a.period, add_to(a.sum + j, load_map(a.src, i, part), part))
-    return;
-  }
-  clear(a.square, a.period);
-  EACH_PERIODIC(a.count, a.period, OF_TYPE(moments_at)(a, i, j, part))
-}
-
-INLINE vec OF_TYPE(masked)(const void *dst, const void *ddst, int64_t i, int64_t part) {
-  vec d = load_map(ddst, i, part);
-  return dst == NULL ? d : choose(load_map(dst, i, part) > 0, d, spread(0));
-}
-
-/* `x`: the centred source. */
-INLINE vec OF_TYPE(masked_by)(const void *dst, const void *ddst, vec x, const float *scale, const float *shift, int64_t i, int64_t j,
-                              int64_t part, int mask) {
-  vec d = load_map(ddst, i, part);
-  if (mask == BY_SOURCE) return choose(x * load(scale + j, part) + load(shift + j, part) > 0, d, spread(0));
-  return mask == BY_RESULT ? choose(load_map(dst, i, part) > 0, d, spread(0)) : d;
-}
-
-INLINE void OF_TYPE(gradient_moments_at)(rk_gradient_moments_loop a, int64_t i, int64_t j, int64_t part, int mask) {
-  vec x = load_map(a.src, i, part) - load(a.center + j, part);
-  vec d = OF_TYPE(masked_by)(a.dst, a.ddst, x, a.mask_scale, a.mask_shift, i, j, part, mask);
-  add_to(a.sum + j, d, part);
-  store(a.product + j, load(a.product + j, part) + d * x, part);
-}
-
-static void OF_TYPE(gradient_moments)(const rk_gradient_moments_loop *loop) {
-  const rk_gradient_moments_loop a = *loop;
-  clear(a.sum, a.period);
-  clear(a.product, a.period);
-  if (MASK_OF(a) == BY_SOURCE) EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_moments_at)(a, i, j, part, BY_SOURCE))
-  else if (MASK_OF(a) == BY_RESULT) EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_moments_at)(a, i, j, part, BY_RESULT))
-  else EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_moments_at)(a, i, j, part, UNMASKED))
-}
-
-/* The source is read before anything is stored: dsrc or dadd may be ddst. */
-INLINE void OF_TYPE(gradient_affine_part)(rk_gradient_affine_loop a, int64_t i, int64_t j, int64_t part, int mask, int64_t add,
-                                          int64_t add_part) {
-  vec x = spread(0);
-  if (a.slope != NULL || mask == BY_SOURCE) x = load_map(a.src, i, part) - load(a.center + j, part);
-  vec d = OF_TYPE(masked_by)(a.dst, a.ddst, x, a.mask_scale, a.mask_shift, i, j, part, mask);
-  vec result = load(a.scale + j, part) * d;
-  if (a.slope != NULL) result = load(a.slope + j, part) * x + (result + load(a.shift + j, part));
-  if (a.dsrc != NULL && a.accumulate_dsrc) result += load_map(a.dsrc, i, part);
-  if (a.dadd != NULL && add_part > 0)
-    store_map(a.dadd, add, a.accumulate_dadd ? load_map(a.dadd, add, add_part) + d : d, add_part);
-  if (a.dsrc != NULL) store_map(a.dsrc, i, result, part);
-}
-
-INLINE void OF_TYPE(gradient_affine_at)(rk_gradient_affine_loop a, int64_t i, int64_t j, int64_t part, int mask) {
-  OF_TYPE(gradient_affine_part)(a, i, j, part, mask, i, part);
-}
-
-/* At channel j of `row`, where dadd ends before the row does. */
-INLINE void OF_TYPE(gradient_affine_narrow_at)(rk_gradient_affine_loop a, int64_t row, int64_t j, int64_t part) {
-  const int64_t rest = a.narrow - j;
-  OF_TYPE(gradient_affine_part)(a, row * a.row + j, j, part, MASK_OF(a), row * a.narrow + j, rest < part ? rest : part);
-}
-
-static void OF_TYPE(gradient_affine)(const rk_gradient_affine_loop *loop) {
-  const rk_gradient_affine_loop a = *loop;
-  if (a.dadd != NULL && a.narrow != 0)
-    for (int64_t row = 0; row * a.row < a.count; row++) EACH(a.row, OF_TYPE(gradient_affine_narrow_at)(a, row, j, part));
-  else if (MASK_OF(a) == BY_SOURCE) EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_affine_at)(a, i, j, part, BY_SOURCE))
-  else if (MASK_OF(a) == BY_RESULT) EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_affine_at)(a, i, j, part, BY_RESULT))
-  else EACH_PERIODIC(a.count, a.period, OF_TYPE(gradient_affine_at)(a, i, j, part, UNMASKED))
-}
-
 /* ---- Elementwise ---- */
 
 INLINE void OF_TYPE(prelu_at)(rk_prelu_loop a, int64_t i, int64_t j, int64_t part) {
@@ -161,6 +50,11 @@ static void OF_TYPE(sum)(const rk_sum_args *args, int64_t begin, int64_t end) {
   if (terms == 1) EACH(count, OF_TYPE(sum_at)(src, 1, scale, relu, dst, j, part));
   else if (terms == 2) EACH(count, OF_TYPE(sum_at)(src, 2, scale, relu, dst, j, part));
   else EACH(count, OF_TYPE(sum_at)(src, terms, scale, relu, dst, j, part));
+}
+
+INLINE vec OF_TYPE(masked)(const void *dst, const void *ddst, int64_t i, int64_t part) {
+  vec d = load_map(ddst, i, part);
+  return dst == NULL ? d : choose(load_map(dst, i, part) > 0, d, spread(0));
 }
 
 INLINE void OF_TYPE(relu_backward_at)(rk_relu_backward_args a, int64_t i, int64_t part) {
