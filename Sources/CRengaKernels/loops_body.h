@@ -207,7 +207,7 @@ enum { ROWS_AT_ONCE = 4 };
 
 /* A flat array as a matrix [count / period, period] in columns of one vector, each from element i and place j of the period on: `work` for
  * those of whole vectors and of `rows` rows, a multiple of ROWS_AT_ONCE; `edge` for the others, of `part` floats. What is left behind the
- * last whole row is a row by itself. */
+ * last whole row is a row by itself. `next`: where in the next block, walked from end to end, this column's share begins. */
 #define EACH_BLOCK(count, period, work, edge)                                                                                              \
   for (int64_t base = 0, rows = 0, length = 0; base < (count); base += rows * length) {                                                    \
     const int64_t left = (count) - base, height = column_height(period);                                                                   \
@@ -215,7 +215,8 @@ enum { ROWS_AT_ONCE = 4 };
     rows = left / length < height ? left / length : height;                                                                                \
     if (rows >= ROWS_AT_ONCE) rows -= rows % ROWS_AT_ONCE;                                                                                 \
     for (int64_t j = 0; j < length; j += WIDTH) {                                                                                          \
-      const int64_t i = base + j, part = length - j < WIDTH ? length - j : WIDTH;                                                          \
+      const int64_t i = base + j, part = length - j < WIDTH ? length - j : WIDTH, next = base + rows * (length + j);                       \
+      (void)next;                                                                                                                          \
       if (rows >= ROWS_AT_ONCE && part == WIDTH) work;                                                                                     \
       else edge;                                                                                                                           \
     }                                                                                                                                      \
@@ -229,6 +230,9 @@ enum { ROWS_AT_ONCE = 4 };
       __VA_ARGS__                                                                                                                          \
     }                                                                                                                                      \
   }
+
+/* Asks for the line of element i: memory foresees rows that follow each other, but not columns, nor beyond the end of a page. */
+#define FETCH(map, i, writes) __builtin_prefetch((const char *)(map) + (uintptr_t)(i) * (TYPE == RK_F32 ? 4 : 2), writes, 2)
 
 /* A sum with rows of fewer channels: of the vector with so many of them left. */
 enum { NARROW = 2 };

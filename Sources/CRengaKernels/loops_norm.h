@@ -5,12 +5,16 @@
  * loaded, and sums are stored, once a column and not once a vector. */
 
 /* `add`: 1, or NARROW where it ends before the row does. */
-INLINE void OF_TYPE(affine_column)(rk_affine_loop a, int64_t i, int64_t j, int64_t rows, int64_t part, int add, int relu) {
+INLINE void OF_TYPE(affine_column)(rk_affine_loop a, int64_t i, int64_t j, int64_t rows, int64_t part, int64_t next, int add,
+                                   int relu) {
   const vec center = a.center == NULL ? spread(0) : load(a.center + j, part), scale = load(a.scale + j, part);
   const vec shift = load(a.shift + j, part);
   const int64_t rest = add == NARROW ? narrow_part(a.narrow - j, part) : part;
   int64_t from = add == NARROW ? i / a.period * a.narrow + j : i;
   for (int64_t row = 0; row < rows; row++, i += a.period, from += add == NARROW ? a.narrow : a.period) {
+    FETCH(a.src, next + row * WIDTH, 0);
+    if (add) FETCH(a.add, next + row * WIDTH, 0);
+    if (add) FETCH(a.dst, next + row * WIDTH, 1);
     vec x = (load_map(a.src, i, part) - center) * scale + shift;
     if (add && rest > 0) x += load_map(a.add, from, rest);
     store_map(a.dst, i, relu ? rectify(x) : x, part);
@@ -18,11 +22,11 @@ INLINE void OF_TYPE(affine_column)(rk_affine_loop a, int64_t i, int64_t j, int64
 }
 
 RARELY static void OF_TYPE(affine_edge)(rk_affine_loop a, int64_t i, int64_t j, int64_t rows, int64_t part) {
-  OF_TYPE(affine_column)(a, i, j, rows, part, a.add == NULL ? 0 : a.narrow == 0 ? 1 : NARROW, a.relu);
+  OF_TYPE(affine_column)(a, i, j, rows, part, i, a.add == NULL ? 0 : a.narrow == 0 ? 1 : NARROW, a.relu);
 }
 
 #define AFFINE(add, relu)                                                                                                                  \
-  EACH_BLOCK(a.count, a.period, OF_TYPE(affine_column)(a, i, j, rows, WIDTH, add, relu), OF_TYPE(affine_edge)(a, i, j, rows, part))
+  EACH_BLOCK(a.count, a.period, OF_TYPE(affine_column)(a, i, j, rows, WIDTH, next, add, relu), OF_TYPE(affine_edge)(a, i, j, rows, part))
 static void OF_TYPE(affine)(const rk_affine_loop *loop) {
   const rk_affine_loop a = *loop;
   if (a.add != NULL && a.narrow != 0) EACH_BLOCK(a.count, a.period, OF_TYPE(affine_edge)(a, i, j, rows, WIDTH), OF_TYPE(affine_edge)(a, i, j, rows, part))
@@ -41,8 +45,8 @@ INLINE vec OF_TYPE(masked_by)(const void *dst, const void *ddst, vec x, vec scal
 }
 
 /* The source is read before anything is stored: dsrc or dadd may be ddst. `add` as above, of dadd; 0 where there is none. */
-INLINE void OF_TYPE(gradient_affine_column)(rk_gradient_affine_loop a, int64_t i, int64_t j, int64_t rows, int64_t part, int mask,
-                                            int add) {
+INLINE void OF_TYPE(gradient_affine_column)(rk_gradient_affine_loop a, int64_t i, int64_t j, int64_t rows, int64_t part, int64_t next,
+                                            int mask, int add) {
   const int by_source = mask == BY_SOURCE, reads = a.slope != NULL || by_source;
   const vec zero = spread(0), center = reads ? load(a.center + j, part) : zero, scale = load(a.scale + j, part);
   const vec slope = a.slope != NULL ? load(a.slope + j, part) : zero, shift = a.slope != NULL ? load(a.shift + j, part) : zero;
@@ -50,6 +54,10 @@ INLINE void OF_TYPE(gradient_affine_column)(rk_gradient_affine_loop a, int64_t i
   const int64_t rest = add == NARROW ? narrow_part(a.narrow - j, part) : part;
   int64_t to = add == NARROW ? i / a.period * a.narrow + j : i;
   for (int64_t row = 0; row < rows; row++, i += a.period, to += add == NARROW ? a.narrow : a.period) {
+    FETCH(a.src, next + row * WIDTH, 0);
+    FETCH(a.ddst, next + row * WIDTH, 0);
+    if (mask == BY_RESULT) FETCH(a.dst, next + row * WIDTH, 0);
+    if (add == 1) FETCH(a.dadd, next + row * WIDTH, 1);
     const vec x = reads ? load_map(a.src, i, part) - center : zero;
     const vec d = OF_TYPE(masked_by)(a.dst, a.ddst, x, mask_scale, mask_shift, i, part, mask);
     vec result = scale * d;
@@ -61,11 +69,11 @@ INLINE void OF_TYPE(gradient_affine_column)(rk_gradient_affine_loop a, int64_t i
 }
 
 RARELY static void OF_TYPE(gradient_affine_edge)(rk_gradient_affine_loop a, int64_t i, int64_t j, int64_t rows, int64_t part) {
-  OF_TYPE(gradient_affine_column)(a, i, j, rows, part, MASK_OF(a), a.dadd == NULL ? 0 : a.narrow == 0 ? 1 : NARROW);
+  OF_TYPE(gradient_affine_column)(a, i, j, rows, part, i, MASK_OF(a), a.dadd == NULL ? 0 : a.narrow == 0 ? 1 : NARROW);
 }
 
 #define GRADIENT_AFFINE(mask, add)                                                                                                         \
-  EACH_BLOCK(a.count, a.period, OF_TYPE(gradient_affine_column)(a, i, j, rows, WIDTH, mask, add),                                          \
+  EACH_BLOCK(a.count, a.period, OF_TYPE(gradient_affine_column)(a, i, j, rows, WIDTH, next, mask, add),                                          \
              OF_TYPE(gradient_affine_edge)(a, i, j, rows, part))
 /* What follows a convolution in a network as a rule, and everything else. */
 static void OF_TYPE(gradient_affine)(const rk_gradient_affine_loop *loop) {

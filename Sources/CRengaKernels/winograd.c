@@ -172,9 +172,24 @@ typedef struct winograd_run {
   float *scratch;
 } winograd_run;
 
-/* products = lines x U for `tiles` tiles and panels [panel_begin, panel_end), in all positions. */
+/* Memory that will be wanted: asked for during the products. */
+typedef struct wanted {
+  const float *at;
+  int64_t floats;
+} wanted;
+
+/* Where the outputs of tiles [begin, end) go: whole rows of tiles. They must be fetched before anything can be written to them. */
+static wanted outputs_of(const rk_winograd *winograd, const float *dst, int64_t begin, int64_t end) {
+  const rk_correlation *at = &winograd->at;
+  const int64_t first = begin / winograd->tiles_w, last = rk_div_up(end, winograd->tiles_w);
+  const int64_t row = winograd->m * at->dst_row, low = first / winograd->tiles_h * at->dst_image + first % winograd->tiles_h * row;
+  const int64_t high = last / winograd->tiles_h * at->dst_image + last % winograd->tiles_h * row;
+  return (wanted){dst + at->dst_first + low, high - low};
+}
+
+/* products = lines x U for `tiles` tiles and panels [panel_begin, panel_end), in all positions. wanted.at NULL: the weights that come next. */
 static void multiply(const rk_winograd *winograd, const float *packed, const float *lines, int64_t lines_plane, int64_t tiles,
-                     int64_t panel_begin, int64_t panel_end, float *products, int64_t products_plane) {
+                     int64_t panel_begin, int64_t panel_end, float *products, int64_t products_plane, wanted wanted) {
   const rk_conv_kernels *kernels = winograd->kernels;
   const rk_correlation *at = &winograd->at;
   int64_t wide = kernels->lanes * RK_CONV_MOST_VECTORS, row_tiles = rk_div_up(tiles, kernels->tile_rows);
@@ -188,6 +203,10 @@ static void multiply(const rk_winograd *winograd, const float *packed, const flo
       const float *next = !last                                ? tile.panel + floats
                           : position + 1 < winograd->positions ? packed + ((position + 1) * winograd->k_line + panel_begin * wide) * at->c
                                                                : NULL;
+      if (wanted.at) {
+        floats = wanted.floats / (winograd->positions * (panel_end - panel_begin));
+        next = wanted.at + (position * (panel_end - panel_begin) + panel - panel_begin) * floats;
+      }
       for (int64_t i = 0; i < row_tiles; i++) {
         int64_t rows = tiles / row_tiles + (i < tiles % row_tiles), half = rows > 7 ? (rows + 1) / 2 : 0;
         rk_conv_prefetch(&tile, next, floats, at->c, i, row_tiles);
@@ -211,6 +230,7 @@ static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, wi
   run->output.products = products;
   run->output.plane = products_plane;
   run->output.k_end = winograd->at.k;
+  const int resident = winograd->positions * winograd->at.c * winograd->k_line <= RESIDENT_FLOATS && !run->output.pool && !run->output.stream;
   for (int64_t piece = -1; rk_take(team, own * team->nth, &piece);) {
     rk_share(winograd->tiles, &(rk_team){.tid = (int32_t)(piece / own), .nth = team->nth}, &begin, &end);
     int64_t first = begin, tile, last;
@@ -219,7 +239,8 @@ static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, wi
       last = rk_min64(tile + most, first + end);
       transforms->source[m4](winograd, run->src, zeros, tile, last, lines, lines_plane);
       multiply(winograd, run->packed, lines, lines_plane, last - tile, 0,
-               rk_div_up(winograd->at.k, winograd->kernels->lanes * RK_CONV_MOST_VECTORS), products, products_plane);
+               rk_div_up(winograd->at.k, winograd->kernels->lanes * RK_CONV_MOST_VECTORS), products, products_plane,
+               resident ? outputs_of(winograd, run->output.dst, tile, last) : (wanted){0});
       transforms->output[m4](winograd, &run->output, tile, last);
     }
   }
@@ -242,7 +263,8 @@ static void run_outputs(const rk_conv_plan *plan, const rk_winograd *winograd, w
   run->output.products = products;
   run->output.plane = products_plane;
   for (int64_t panel = -1; rk_take(team, rk_div_up(winograd->at.k, wide), &panel);) {
-    multiply(winograd, run->packed, lines, lines_plane, winograd->tiles, panel, panel + 1, products, products_plane);
+    multiply(winograd, run->packed, lines, lines_plane, winograd->tiles, panel, panel + 1, products, products_plane,
+             (wanted){0});
     run->output.k_begin = panel * wide;
     run->output.k_end = rk_min64((panel + 1) * wide, winograd->at.k);
     transforms->output[m4](winograd, &run->output, 0, winograd->tiles);
