@@ -3,9 +3,10 @@
  *
  * A filter row's taps of one pixel are one run of taps_w C numbers, cut into steps of 32; so neither odd channel counts nor small ones
  * waste more than the last step of a run. A thread works band by band: it copies padded source rows into its scratch (pixels of 1x1
- * filters are read in place), cuts the band into tiles of pixels, and takes panel after panel of outputs through all tiles. No output's
- * sum depends on bands or threads. */
-#include "convolution_half.h"
+ * filters are read in place), cuts the band into tiles of pixels, and takes panel after panel of outputs through all tiles. Where a filter
+ * has three rows and channels come in whole steps, the copy is in planes of 32 channels, and tiles below each other share their operands
+ * (rk_half_slide). No output's sum depends on bands or threads. */
+#include "convolution_half_internal.h"
 #include "element.h"
 #include <string.h>
 
@@ -18,20 +19,6 @@
 #define SLACK_BYTES 64
 /* Time of a tile of so few rows does not fall further: products wait for the sums of the step before. */
 #define LEAST_ROWS 12
-
-typedef struct half {
-  rk_correlation at;
-  const rk_half_kernels *kernels;
-  int in_place;         /* 1x1 filters of stride 1: pixels are the rows of a matrix */
-  int flat;             /* tiles run on over the ends of rows, whose padding is computed and dropped */
-  int64_t run, inner;   /* operands of a run, runs of a filter row */
-  int64_t steps, lines; /* steps of a run, of a whole sum */
-  int64_t panels;
-  int64_t units, band_units; /* output rows, or pixels where in place; of all, of a band */
-  int64_t copy_w;            /* pixels of a copied row */
-  int64_t band_bytes;
-  int32_t rows; /* of a tile */
-} half;
 
 typedef struct tile_place {
   const char *src;
@@ -56,18 +43,10 @@ const rk_half_kernels *rk_half_kernels_of(rk_isa isa) {
 
 /* ---- Planning ---- */
 
-static int64_t rows_seen(const rk_correlation *at, int64_t rows) {
-  return (rows - 1) * at->stride_h + (at->taps_h - 1) * at->dilation_h + 1;
-}
-
 static int is_matrix(const rk_correlation *at) {
   return at->taps_h * at->taps_w == 1 && at->stride_h == 1 && at->stride_w == 1 && at->offset_h == 0 && at->offset_w == 0 &&
          at->out_h == at->src_h && at->out_w == at->src_w && at->dst_row == at->out_w * at->dst_pixel &&
          at->dst_image == at->out_h * at->dst_row;
-}
-
-static int64_t group_floats(const half *half) {
-  return half->lines * rk_div_up(half->at.k, RK_HALF_LANES) * (RK_HALF_PANEL / 2);
 }
 
 /* Which tiles cover the rows in the least time. */
@@ -75,7 +54,8 @@ static void choose_tiles(half *half) {
   const rk_correlation *at = &half->at;
   const int64_t tiles = rk_div_up(at->out_w, RK_HALF_ROWS), rows = rk_div_up(at->out_w, tiles);
   half->rows = (int32_t)rows;
-  half->flat = !half->in_place && at->stride_h == 1 && at->stride_w == 1 && half->copy_w < tiles * rk_max64(rows, LEAST_ROWS);
+  half->flat = !half->in_place && !half->slides && at->stride_h == 1 && at->stride_w == 1 &&
+               half->copy_w < tiles * rk_max64(rows, LEAST_ROWS);
   if (half->flat || half->in_place) half->rows = RK_HALF_ROWS;
 }
 
@@ -94,8 +74,10 @@ static int prepare(const rk_conv_plan *plan, int64_t phase, half *half) {
   rk_conv_correlation(plan, phase, &half->at);
   const rk_correlation *at = &half->at;
   half->kernels = rk_half_kernels_of(plan->isa);
-  half->inner = at->dilation_w == 1 ? 1 : at->taps_w;
-  half->run = at->dilation_w == 1 ? at->taps_w * at->c : at->c;
+  half->slides = rk_half_slides(plan, at);
+  half->pools = 0;
+  half->inner = at->dilation_w == 1 && !half->slides ? 1 : at->taps_w;
+  half->run = half->inner == 1 ? at->taps_w * at->c : at->c;
   half->steps = rk_div_up(half->run, RK_HALF_STEP);
   half->lines = at->taps_h * at->taps_w == 0 ? 0 : at->taps_h * half->inner * half->steps;
   half->panels = rk_div_up(at->k, 2 * RK_HALF_LANES);
@@ -113,10 +95,11 @@ static int prepare(const rk_conv_plan *plan, int64_t phase, half *half) {
     half->band_bytes = COPIED_TILES * copied_bytes(at);
     return 0;
   }
-  const int64_t halo = rows_seen(at, 1) - at->stride_h, tiles = rk_div_up(half->flat ? half->copy_w : at->out_w, half->rows);
+  const int64_t halo = rk_half_rows_seen(at, 1) - at->stride_h, tiles = rk_div_up(half->flat ? half->copy_w : at->out_w, half->rows);
   if (tiles > MOST_TILES / 2) return -1;
   half->band_units = rk_min64(rk_max64((most_bytes / row_bytes - halo) / at->stride_h, 2), rk_min64(MOST_TILES / tiles, at->out_h));
-  const int64_t band[] = {rows_seen(at, half->band_units), row_bytes};
+  if (half->slides && half->band_units < at->out_h) half->band_units = rk_max64(half->band_units / RK_HALF_TILES, 1) * RK_HALF_TILES;
+  const int64_t band[] = {rk_half_rows_seen(at, half->band_units), row_bytes};
   half->band_bytes = rk_conv_addressable(band, 2);
   if (half->band_bytes == 0) return -1;
   /* A last tile that is not whole reads on for the rows that it lacks. */
@@ -135,8 +118,9 @@ int rk_half_plan(rk_conv_plan *plan) {
     if (prepare(plan, phase, &half) != 0) return -1;
     const int64_t sizes[] = {rk_max64(half.lines, 1), rk_div_up(half.at.k, RK_HALF_LANES) * RK_HALF_PANEL, half.at.groups};
     if (rk_conv_addressable(sizes, 3) == 0) return -1;
-    packed += half.at.groups * group_floats(&half);
+    packed += half.at.groups * rk_half_group_floats(&half);
     most = rk_max64(most, half.band_bytes);
+    plan->pools = plan->pass == RK_CONV_FORWARD && half.slides;
   }
   plan->block[0] = rk_div_up(most, 64) * 16;
   plan->packed_floats = (size_t)packed;
@@ -184,27 +168,21 @@ void rk_half_pack(const rk_conv_pack_args *args, const rk_team *team) {
     for (int64_t item = begin; item < end; item++) {
       const int64_t line = item % half.lines, vector = item / half.lines % vectors, group = item / half.lines / vectors;
       const int64_t panel = vector / 2, width = rk_min64(2, vectors - 2 * panel);
-      float *packed = args->packed + packed_first + group * group_floats(&half) +
-                      (2 * panel * half.lines + line * width + vector % 2) * (RK_HALF_PANEL / 2);
-      pack_step(args, &half, group, vector * RK_HALF_LANES, line / half.steps / half.inner, line / half.steps % half.inner,
-                line % half.steps * RK_HALF_STEP, (uint16_t *)packed);
+      const int64_t at = half.slides ? vector * half.lines + line : 2 * panel * half.lines + line * width + vector % 2;
+      float *packed = args->packed + packed_first + group * rk_half_group_floats(&half) + at * (RK_HALF_PANEL / 2);
+      const int64_t taps = half.at.taps_h, inner = half.inner, steps = half.steps;
+      if (half.slides)
+        pack_step(args, &half, group, vector * RK_HALF_LANES, line % taps, line / taps % inner, line / taps / inner * RK_HALF_STEP,
+                  (uint16_t *)packed);
+      else
+        pack_step(args, &half, group, vector * RK_HALF_LANES, line / steps / inner, line / steps % inner, line % steps * RK_HALF_STEP,
+                  (uint16_t *)packed);
     }
-    packed_first += half.at.groups * group_floats(&half);
+    packed_first += half.at.groups * rk_half_group_floats(&half);
   }
 }
 
 /* ---- Bands ---- */
-
-typedef struct half_run {
-  const uint16_t *src, *add;
-  const float *packed, *bias, *slope;
-  rk_activation activation;
-  uint16_t *dst;
-  char *scratch;
-  int64_t unit_begin, unit_end, panel_begin, panel_end;
-  int64_t copied_unit, copied_rows, copied_group; /* the band whose operands the scratch holds; -1: none */
-  int stream;
-} half_run;
 
 /* One padded source row of one group: copy_w pixels. */
 static void copy_row(const half *half, const uint16_t *src, int64_t n, int64_t h, int64_t group, uint16_t *dst) {
@@ -227,7 +205,7 @@ static void copy_row(const half *half, const uint16_t *src, int64_t n, int64_t h
 /* Output rows [y, y + rows) of image n: copies their operands, places their tiles. */
 static void band_of_rows(const half *half, half_run *run, int64_t n, int64_t y, int64_t rows, int64_t group, band *band) {
   const rk_correlation *at = &half->at;
-  const int64_t row_bytes = half->copy_w * at->c * 2, seen = rows_seen(at, rows), pixel = 2 * at->c * at->stride_w;
+  const int64_t row_bytes = half->copy_w * at->c * 2, seen = rk_half_rows_seen(at, rows), pixel = 2 * at->c * at->stride_w;
   const int64_t first = y * at->stride_h + at->offset_h, unit = n * at->out_h + y;
   if (run->copied_unit != unit || run->copied_rows != rows || run->copied_group != group) {
     for (int64_t i = 0; i < seen; i++) copy_row(half, run->src, n, first + i, group, (uint16_t *)(run->scratch + i * row_bytes));
@@ -295,6 +273,14 @@ static void finish_tile(const half *half, const tile_place *place, const band *b
   }
 }
 
+/* Tiles [begin, end) of a band, whose sums are there. */
+static void finish_tiles(const half *half, const band *band, int64_t begin, int64_t end, const float *sums, rk_half_finish finish) {
+  for (int64_t i = begin; i < end; i++) {
+    finish.sums = sums + (i - begin) * half->rows * RK_HALF_LANES * finish.vectors;
+    finish_tile(half, &band->tiles[i], band, finish);
+  }
+}
+
 /* All tiles of a band by the panels of this thread's share. */
 static void run_band(const half *half, const half_run *run, int64_t group, const band *band) {
   const rk_correlation *at = &half->at;
@@ -306,7 +292,7 @@ static void run_band(const half *half, const half_run *run, int64_t group, const
                          .inner = half->inner,
                          .inner_step = at->dilation_w * at->c * 2,
                          .steps = half->steps};
-  const float *packed = run->packed + group * group_floats(half);
+  const float *packed = run->packed + group * rk_half_group_floats(half);
   for (int64_t panel = run->panel_begin; panel < run->panel_end; panel++) {
     const int64_t k = panel * 2 * RK_HALF_LANES, lanes = rk_min64(2 * RK_HALF_LANES, at->k - k);
     block.vectors = lanes > RK_HALF_LANES ? 2 : 1;
@@ -321,16 +307,16 @@ static void run_band(const half *half, const half_run *run, int64_t group, const
     finish.dst = run->dst + group_k + k;
     finish.add = run->add ? run->add + group_k + k : NULL;
     const int64_t at_once = RK_HALF_TILES / block.vectors;
+    int64_t before = 0; /* tiles whose sums are finished while the next block's products are under way */
     for (int64_t i = 0; i < band->count; i += at_once) {
       block.tiles = (int32_t)rk_min64(at_once, band->count - i);
-      block.sums = sums[i / at_once % 2]; /* the next block's products need not wait for this one's end */
+      block.sums = sums[i / at_once % 2];
       for (int32_t tile = 0; tile < block.tiles; tile++) block.src[tile] = band->tiles[i + tile].src;
       half->kernels->block(&block, half->rows);
-      for (int32_t tile = 0; tile < block.tiles; tile++) {
-        finish.sums = block.sums + tile * half->rows * RK_HALF_LANES * block.vectors;
-        finish_tile(half, &band->tiles[i + tile], band, finish);
-      }
+      finish_tiles(half, band, before, i, sums[(i / at_once + 1) % 2], finish);
+      before = i;
     }
+    finish_tiles(half, band, before, band->count, block.sums, finish);
   }
 }
 
@@ -341,7 +327,12 @@ static void run_units(const half *half, half_run *run, band *band) {
     const int64_t of_image = rk_min64(left, at->out_h - unit % at->out_h);
     int64_t rows = rk_min64(count, of_image);
     if (of_image > rows && of_image < 2 * rows) rows = (of_image + 1) / 2;
+    if (half->slides && rows < of_image) rows = rk_min64(rk_div_up(rows, RK_HALF_TILES) * RK_HALF_TILES, of_image);
     for (int64_t group = 0; group < at->groups; group++) {
+      if (half->slides) {
+        rk_half_slide_band(half, run, unit / at->out_h, unit % at->out_h, rows, group);
+        continue;
+      }
       if (half->in_place) band_of_pixels(half, run, unit, unit + count, group, band);
       else band_of_rows(half, run, unit / at->out_h, unit % at->out_h, rows, group, band);
       run_band(half, run, group, band);
@@ -399,8 +390,8 @@ static void select_piece(const half *half, const rk_team *team, pieces pieces, i
     run->panel_end = piece + 1;
     return;
   }
-  /* Pixels keep together by whole blocks of tiles. */
-  const int64_t block = half->in_place ? 2 * RK_HALF_ROWS : 1;
+  /* Pixels keep together by whole blocks of tiles, rows by as many tiles as slide together, or in twos where there are few. */
+  const int64_t block = half->in_place ? 2 * RK_HALF_ROWS : !half->slides ? 1 : half->units < 16 * team->nth ? 2 : RK_HALF_TILES;
   int64_t begin, end, first, last;
   rk_share(rk_div_up(half->units, block), &(rk_team){.tid = (int32_t)(piece / pieces.own), .nth = team->nth}, &begin, &end);
   rk_share(end - begin, &(rk_team){.tid = (int32_t)(piece % pieces.own), .nth = (int32_t)pieces.own}, &first, &last);
@@ -428,22 +419,29 @@ static void run_half(const rk_conv_plan *plan, half_run *run, const rk_team *who
   for (int64_t phase = 0; phase < phases; phase++) {
     half half;
     band band;
-    if (prepare(plan, phase, &half) != 0 || half.units == 0) continue;
+    if (prepare(plan, phase, &half) != 0) continue;
+    if (run->pool) {
+      half.pools = 1;
+      half.rows += half.rows % 2;
+      half.at.out_h -= half.at.out_h % 2;
+      half.units = half.at.n * half.at.out_h;
+    }
+    if (half.units == 0) continue;
     if (half.lines == 0) {
       run_empty(&half, run, &team);
       continue;
     }
     const pieces pieces = cut(&half, &team);
     run->copied_unit = -1;
-    run->stream = streams(&half, run);
-    half.kernels->begin(half.rows);
+    run->stream = !half.pools && streams(&half, run);
+    half.kernels->begin(half.rows, half.slides);
     for (int64_t piece = -1; rk_take(&team, pieces.count, &piece);) {
       select_piece(&half, &team, pieces, piece, run);
       run_units(&half, run, &band);
     }
     half.kernels->end();
     if (run->stream) half.kernels->stream_fence();
-    run->packed += half.at.groups * group_floats(&half);
+    run->packed += half.at.groups * rk_half_group_floats(&half);
   }
 }
 
@@ -454,6 +452,7 @@ void rk_half_forward(const rk_conv_forward_args *args, const rk_team *team) {
                   .bias = args->bias,
                   .slope = args->slope,
                   .activation = args->activation,
+                  .pool = args->pool,
                   .dst = args->dst,
                   .scratch = (char *)args->scratch};
   run_half(args->plan, &run, team);

@@ -21,6 +21,19 @@ typedef struct rk_half_block {
   int32_t tiles, vectors; /* at most 4 tiles of 1 vector, 2 of 2 */
 } rk_half_block;
 
+/* sums[tile][row][16 of 32 outputs] = the products of a filter of three rows with tiles of pixels that lie below each other on a copy of
+ * the map in planes of 32 channels: [plane][map row][pixel][32]. A map row's pixels are loaded once for all the filter's rows. */
+typedef struct rk_half_slide {
+  const char *src;                    /* the first tap's pixels of the first tile, in the first plane */
+  int64_t src_row, src_plane, planes; /* distances in bytes */
+  int64_t taps, tap_step;             /* of a filter row */
+  const uint16_t *panel;              /* [plane][tap of a row][filter row][16 pairs][16 outputs][2] */
+  const char *ahead;                  /* weights that are asked for meanwhile: `ahead_lines` cache lines with each tap of a plane */
+  int32_t ahead_lines;
+  int32_t tiles; /* 1 ... 4 */
+  float *sums;
+} rk_half_slide;
+
 /* dst = activation(sums + bias + add) for `rows` rows. */
 typedef struct rk_half_finish {
   const float *sums; /* [rows][16 vectors] */
@@ -28,7 +41,7 @@ typedef struct rk_half_finish {
   const float *bias, *slope; /* or NULL */
   const uint16_t *add;       /* or NULL; laid out as dst, may be it */
   uint16_t *dst;
-  int64_t dst_row;
+  int64_t dst_row, add_row; /* add_row: of finish_pooled, from a map row of add to the next */
   rk_activation activation;
   int32_t lanes, vectors;
   int32_t stream; /* store past the caches; a fence must follow */
@@ -52,11 +65,15 @@ typedef struct rk_half_pairs {
 } rk_half_pairs;
 
 typedef struct rk_half_kernels {
-  /* Around all calls of `block` of a thread: makes tiles of `rows` rows ready, and gives the registers back. */
-  void (*begin)(int32_t rows);
+  /* Around all calls of `block`, or all of `slide`, of a thread: makes tiles of `rows` rows ready, and gives the registers back. */
+  void (*begin)(int32_t rows, int slides);
   void (*end)(void);
   void (*block)(const rk_half_block *block, int32_t rows);
+  void (*slide)(const rk_half_slide *slide, int32_t rows); /* NULL where the set has none; then there is no finish_pooled either */
   void (*finish)(const rk_half_finish *finish);
+  /* The same for two map rows of pixels, the sums of the second `below` behind those of the first, two vectors: of each 2x2 pixels the
+   * largest. */
+  void (*finish_pooled)(const rk_half_finish *finish, int64_t below);
   void (*stream_fence)(void);
   void (*transpose)(const rk_half_transpose *transpose);
   void (*pairs)(const rk_half_pairs *pairs);

@@ -169,7 +169,7 @@ void rk_half_backward_weight(const rk_conv_backward_weight_args *args, const rk_
     uint16_t *panels = lines + l.images * l.lines_image;
     memset(lines, 0, (size_t)thread_floats(&l) * sizeof(float));
     rk_share(pieces, &own, &begin, &end);
-    kernels->begin(RK_HALF_ROWS);
+    kernels->begin(RK_HALF_ROWS, 0);
     for (int64_t piece = begin; piece < end; piece++) {
       float *sums = args->scratch + piece * l.sums;
       int64_t n, last;

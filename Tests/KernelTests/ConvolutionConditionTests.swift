@@ -78,22 +78,6 @@ final class ConvolutionConditionTests: XCTestCase {
         XCTAssertGreaterThanOrEqual(pooled, 2 * fastSets.count, "no algorithm pools")
     }
 
-    private func largest(_ whole: [Float], _ shape: rk_conv_shape) -> [Float] {
-        let (h, w, k) = (Int(shape.oh), Int(shape.ow), Int(shape.k))
-        var result: [Float] = []
-        for n in 0..<Int(shape.n) {
-            for y in 0..<h / 2 {
-                for x in 0..<w / 2 {
-                    for c in 0..<k {
-                        let four = [0, k, w * k, w * k + k].map { whole[((n * h + 2 * y) * w + 2 * x) * k + $0 + c] }
-                        result.append(four.contains { $0.isNaN } ? .nan : four.max() ?? 0)
-                    }
-                }
-            }
-        }
-        return result
-    }
-
     /// Results that are stored past the caches, to aligned memory: more than 3 MB.
     func testResultsBeyondTheCaches() throws {
         let shape = try XCTUnwrap(rk_conv_shape(h: 223, w: 225, c: 2, k: 16, r: 3, s: 3, pads: (1, 1, 1, 1)))

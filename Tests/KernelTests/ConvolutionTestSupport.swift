@@ -251,3 +251,20 @@ func assertAllAgree(
     }
     return compared
 }
+
+/// The largest of each 2x2 pixels of a result; NaN where one of them is.
+func largest(_ whole: [Float], _ shape: rk_conv_shape) -> [Float] {
+    let (h, w, k) = (Int(shape.oh), Int(shape.ow), Int(shape.k))
+    var result: [Float] = []
+    for n in 0..<Int(shape.n) {
+        for y in 0..<h / 2 {
+            for x in 0..<w / 2 {
+                for c in 0..<k {
+                    let four = [0, k, w * k, w * k + k].map { whole[((n * h + 2 * y) * w + 2 * x) * k + $0 + c] }
+                    result.append(four.contains { $0.isNaN } ? .nan : four.max() ?? 0)
+                }
+            }
+        }
+    }
+    return result
+}

@@ -21,6 +21,7 @@ final class HalfConvolutionTests: XCTestCase {
         rk_conv_shape(n: 2, h: 11, w: 7, c: 5, k: 33, r: 5, s: 3, stride: (2, 2), pads: (2, 1, 2, 1)),
         rk_conv_shape(n: 1, h: 23, w: 23, c: 3, k: 64, r: 7, s: 7, stride: (2, 2), pads: (3, 3, 3, 3)),
         rk_conv_shape(n: 2, h: 7, w: 7, c: 96, k: 40, r: 3, s: 3, pads: (1, 1, 1, 1)),
+        rk_conv_shape(n: 3, h: 6, w: 37, c: 32, k: 20, r: 3, s: 2, pads: (1, 1, 1, 0), dilation: (1, 2)),
         rk_conv_shape(n: 2, h: 14, w: 14, c: 33, k: 65, r: 3, s: 3, pads: (2, 2, 2, 2), dilation: (2, 2)),
         rk_conv_shape(n: 5, h: 4, w: 4, c: 33, k: 70, r: 1, s: 1),
         rk_conv_shape(n: 2, h: 9, w: 9, c: 40, k: 24, r: 1, s: 1, stride: (2, 2)),
@@ -94,6 +95,27 @@ final class HalfConvolutionTests: XCTestCase {
             test.weight = test.weight.map { 0.5 + abs($0) }
             assertAllAgree(test, sets: halfSets.suffix(3))
         }
+    }
+
+    /// The pooled result is, bit for bit, the largest of each 2x2 pixels of the whole one; a NaN wins, an odd edge is dropped.
+    func testPooling() throws {
+        let large = try XCTUnwrap(rk_conv_shape(h: 61, w: 131, c: 96, k: 34, r: 3, s: 3, pads: (1, 1, 1, 1)))
+        var pooled = 0
+        for shape in Self.shapes + [large] where shape.oh > 1 && shape.ow > 1 {
+            var test = Self.half(
+                shape, epilogue: Epilogue(bias: true, add: true, activation: RK_ACTIVATION_PRELU))
+            test.src[test.src.count / 2] = .nan
+            for isa in halfSets {
+                guard shape.plan(RK_CONV_FORWARD, RK_CONV_BF16, isa, type: RK_BF16)?.pools == 1 else { continue }
+                test.epilogue.pool = false
+                let whole = try XCTUnwrap(test.result(RK_CONV_FORWARD, RK_CONV_BF16, isa))
+                test.epilogue.pool = true
+                let found = try XCTUnwrap(test.result(RK_CONV_FORWARD, RK_CONV_BF16, isa)).map { $0.isNaN ? .nan : $0 }
+                assertSameBits(found, largest(whole, shape), "\(shape.label), \(isa.label)")
+                pooled += 1
+            }
+        }
+        if halfSets.contains(RK_ISA_AMX) { XCTAssertGreaterThanOrEqual(pooled, 4, "nothing pools") }
     }
 
     /// Zeros stay zeros; denormal numbers, which products of bf16 may take for zeros, stay as small.

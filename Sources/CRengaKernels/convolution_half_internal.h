@@ -1,0 +1,48 @@
+/* convolution_half_internal.h: what forward and backward-data of bf16 maps decide before they run, and one thread's part of a run.
+ * Not here: backward-weight, the micro-kernels (convolution_half.h). */
+#ifndef RK_CONVOLUTION_HALF_INTERNAL_H
+#define RK_CONVOLUTION_HALF_INTERNAL_H
+#include "convolution_half.h"
+
+typedef struct half {
+  rk_correlation at;
+  const rk_half_kernels *kernels;
+  int in_place;         /* 1x1 filters of stride 1: pixels are the rows of a matrix */
+  int slides;           /* filters of three rows over planes of channels */
+  int pools;            /* of each 2x2 outputs only the largest is written */
+  int flat;             /* tiles run on over the ends of rows, whose padding is computed and dropped */
+  int64_t run, inner;   /* operands of a run, runs of a filter row */
+  int64_t steps, lines; /* steps of a run, of a whole sum */
+  int64_t panels;
+  int64_t units, band_units; /* output rows, or pixels where in place; of all, of a band */
+  int64_t copy_w;            /* pixels of a copied row */
+  int64_t band_bytes;
+  int32_t rows; /* of a tile */
+} half;
+
+typedef struct half_run {
+  const uint16_t *src, *add;
+  const float *packed, *bias, *slope;
+  rk_activation activation;
+  uint16_t *dst;
+  char *scratch;
+  int64_t unit_begin, unit_end, panel_begin, panel_end;
+  int64_t copied_unit, copied_rows, copied_group; /* the band whose operands the scratch holds; -1: none */
+  int stream, pool;
+} half_run;
+
+/* Source rows that `rows` output rows see. */
+static inline int64_t rk_half_rows_seen(const rk_correlation *at, int64_t rows) {
+  return (rows - 1) * at->stride_h + (at->taps_h - 1) * at->dilation_h + 1;
+}
+
+/* Floats of one group's packed weights. */
+static inline int64_t rk_half_group_floats(const half *half) {
+  return half->lines * rk_div_up(half->at.k, RK_HALF_LANES) * (RK_HALF_PANEL / 2);
+}
+
+/* Whether the filter's rows can share what they read: a band is then run by rk_half_slide_band. */
+int rk_half_slides(const rk_conv_plan *plan, const rk_correlation *at);
+/* Output rows [y, y + rows) of image n by the panels of this thread's share. */
+void rk_half_slide_band(const half *half, half_run *run, int64_t n, int64_t y, int64_t rows, int64_t group);
+#endif
