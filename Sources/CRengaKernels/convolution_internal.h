@@ -54,6 +54,7 @@ typedef struct rk_conv_outer {
   float *dweight;
   int64_t dweight_row;
   int32_t lanes;
+  int32_t begins; /* dweight is overwritten, not added to */
 } rk_conv_outer;
 typedef void (*rk_conv_outer_fn)(const rk_conv_outer *outer);
 

@@ -126,7 +126,8 @@ RK_INLINE void tile_body(const rk_conv_tile *tile, const int rows, const int vec
 RK_INLINE void outer_products(const rk_conv_outer *outer, rk_vector (*sum)[RK_CONV_MOST_VECTORS], rk_mask last, const int rows,
                               const int vectors, const int masked) {
   for (int i = 0; i < rows; i++)
-    for (int v = 0; v < vectors; v++) sum[i][v] = tile_load(outer->dweight + i * outer->dweight_row, v, last, vectors, masked);
+    for (int v = 0; v < vectors; v++)
+      sum[i][v] = outer->begins ? rk_zero() : tile_load(outer->dweight + i * outer->dweight_row, v, last, vectors, masked);
   for (int64_t n = 0; n < outer->n; n++)
     for (int64_t h = 0; h < outer->h; h++) {
       const float *src = outer->src + n * outer->src_image + h * outer->src_row;

@@ -20,7 +20,9 @@
 /* plan->block: pieces; tiles of a block; floats of one piece's scratch. */
 enum { PIECES = 0, BLOCK_TILES = 1, PIECE_FLOATS = 2 };
 
-static int64_t sum_floats(const rk_winograd *winograd) { return winograd->positions * winograd->at.c * winograd->k_line; }
+/* Floats from one position's sums to the next: apart from each other in the sets of a cache, as planes of tiles are. */
+static int64_t sum_plane(const rk_winograd *winograd) { return rk_winograd_plane(winograd->at.c, winograd->k_line); }
+static int64_t sum_floats(const rk_winograd *winograd) { return winograd->positions * sum_plane(winograd); }
 
 int rk_winograd_backward_weight_plan(rk_conv_plan *plan) {
   rk_winograd winograd;
@@ -44,13 +46,14 @@ int rk_winograd_backward_weight_prefers(const rk_conv_plan *plan) {
   return rk_winograd_prepare(plan, &winograd) == 0 && sum_floats(&winograd) <= MOST_SUM_FLOATS && rk_winograd_prefers(plan);
 }
 
-/* sums[position][c][k] += the block's lines[position][tile][c] gradients[position][tile][k] */
-static void add_products(const rk_winograd *winograd, const float *lines, const float *gradients, int64_t most, int64_t tiles,
+/* sums[position][c][k] += the block's lines[position][tile][c] gradients[position][tile][k]; `first`: they begin with that. */
+static void add_products(const rk_winograd *winograd, const float *lines, const float *gradients, int64_t most, int64_t tiles, int first,
                          float *sums) {
   const rk_conv_kernels *kernels = winograd->kernels;
   int64_t wide = kernels->lanes * RK_CONV_MOST_VECTORS, channels = winograd->at.c;
   rk_conv_outer outer = {
-      .n = 1, .h = 1, .w = tiles, .src_pixel = winograd->c_line, .ddst_pixel = winograd->k_line, .dweight_row = winograd->k_line};
+      .n = 1, .h = 1, .w = tiles, .src_pixel = winograd->c_line, .ddst_pixel = winograd->k_line, .dweight_row = winograd->k_line,
+      .begins = first};
   for (int64_t position = 0; position < winograd->positions; position++)
     for (int64_t k = 0; k < winograd->k_line; k += wide) {
       outer.lanes = (int32_t)rk_min64(wide, winograd->k_line - k);
@@ -59,7 +62,7 @@ static void add_products(const rk_winograd *winograd, const float *lines, const 
       for (int64_t i = 0; i < heights; i++) {
         int64_t rows = channels / heights + (i < channels % heights);
         outer.src = lines + position * rk_winograd_plane(most, winograd->c_line) + c;
-        outer.dweight = sums + (position * channels + c) * winograd->k_line + k;
+        outer.dweight = sums + position * sum_plane(winograd) + c * winograd->k_line + k;
         kernels->outer[vectors - 1][rows - 1](&outer);
         c += rows;
       }
@@ -80,16 +83,16 @@ static void run_piece(const rk_conv_backward_weight_args *args, const rk_winogra
   float *sums = args->scratch + piece * plan->block[PIECE_FLOATS];
   int64_t lines_plane = rk_winograd_plane(most, winograd->c_line), gradients_plane = rk_winograd_plane(most, winograd->k_line);
   float *gradients = lines + winograd->positions * lines_plane, *zeros = gradients + winograd->positions * gradients_plane;
-  memset(sums, 0, (size_t)plan->block[PIECE_FLOATS] * sizeof(float));
   memset(zeros, 0, (size_t)rk_max64(winograd->c_line, winograd->k_line) * sizeof(float));
   rk_share(winograd->tiles, &pieces, &begin, &end);
   for (int64_t tile = begin; tile < end; tile += most) {
     int64_t last = rk_min64(tile + most, end);
     transforms->source[1](winograd, args->src, zeros, tile, last, lines, lines_plane);
     transforms->gradient(winograd, args->ddst, zeros, tile, last, gradients, gradients_plane);
-    add_products(winograd, lines, gradients, most, last - tile, sums);
+    add_products(winograd, lines, gradients, most, last - tile, tile == begin, sums);
   }
   if (!args->dbias) return;
+  memset(sums + sum_floats(winograd), 0, (size_t)winograd->k_line * sizeof(float));
   rk_share(winograd->at.n * winograd->at.out_h, &pieces, &begin, &end);
   add_bias(args, winograd, begin, end, sums + sum_floats(winograd));
 }

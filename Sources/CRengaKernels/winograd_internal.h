@@ -44,7 +44,7 @@ typedef struct rk_winograd_transforms {
   /* lines[position][tile][k_line] = A dY A^T of output tiles [begin, end) of ddst; m = 4 only */
   void (*gradient)(const rk_winograd *winograd, const float *ddst, const float *zeros, int64_t begin, int64_t end, float *lines,
                    int64_t plane);
-  /* dweight[tap][c][k] = G^T (the sum of `pieces` of sums[position][c][k_line]) G for channel c; m = 4 only */
+  /* dweight[tap][c][k] = G^T (the sum of `pieces` of sums[position][c][k_line], positions a plane of C apart) G for channel c; m = 4 only */
   void (*weight_gradient)(const rk_winograd *winograd, const float *sums, int64_t pieces, int64_t piece_step, int64_t c, float *dweight);
 } rk_winograd_transforms;
 const rk_winograd_transforms *rk_winograd_transforms_of(rk_isa isa);

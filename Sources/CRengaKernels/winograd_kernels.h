@@ -423,7 +423,7 @@ static void gradient_tiles(const rk_winograd *winograd, const float *ddst, const
 }
 
 static void weight_gradient(const rk_winograd *winograd, const float *sums, int64_t pieces, int64_t piece_step, int64_t c, float *dweight) {
-  int64_t k_count = winograd->at.k, c_count = winograd->at.c, plane = c_count * winograd->k_line;
+  int64_t k_count = winograd->at.k, c_count = winograd->at.c, plane = rk_winograd_plane(c_count, winograd->k_line);
   for (int64_t k = 0; k < k_count; k += RK_LANES) {
     rk_mask mask = rk_first(rk_min64(RK_LANES, k_count - k));
     rk_vector half[18];
