@@ -24,12 +24,14 @@ static void OF_TYPE(moments)(const rk_moments_loop *loop) {
   EACH_BLOCK(a.count, a.period, OF_TYPE(moments_column)(a, i, j, rows, WIDTH, ROWS_AT_ONCE), OF_TYPE(moments_edge)(a, i, j, rows, part))
 }
 
-INLINE void OF_TYPE(gradient_moments_column)(rk_gradient_moments_loop a, int64_t i, int64_t j, int64_t rows, int64_t part, int mask,
-                                             int at_once) {
+INLINE void OF_TYPE(gradient_moments_column)(rk_gradient_moments_loop a, int64_t i, int64_t j, int64_t rows, int64_t part, int64_t next,
+                                             int mask, int at_once) {
   const vec center = load(a.center + j, part), scale = mask == BY_SOURCE ? load(a.mask_scale + j, part) : spread(0);
   const vec shift = mask == BY_SOURCE ? load(a.mask_shift + j, part) : spread(0);
   vec sum[ROWS_AT_ONCE] = {0}, product[ROWS_AT_ONCE] = {0};
   EACH_ROW(rows, at_once, i, a.period, {
+    FETCH(a.src, next + (row + k) * WIDTH, 0);
+    FETCH(a.ddst, next + (row + k) * WIDTH, 0);
     const vec x = load_map(a.src, at, part) - center;
     const vec d = OF_TYPE(masked_by)(a.dst, a.ddst, x, scale, shift, at, part, mask);
     sum[k] += d;
@@ -40,11 +42,11 @@ INLINE void OF_TYPE(gradient_moments_column)(rk_gradient_moments_loop a, int64_t
 }
 
 RARELY static void OF_TYPE(gradient_moments_edge)(rk_gradient_moments_loop a, int64_t i, int64_t j, int64_t rows, int64_t part) {
-  OF_TYPE(gradient_moments_column)(a, i, j, rows, part, MASK_OF(a), 1);
+  OF_TYPE(gradient_moments_column)(a, i, j, rows, part, i, MASK_OF(a), 1);
 }
 
 #define GRADIENT_MOMENTS(mask)                                                                                                             \
-  EACH_BLOCK(a.count, a.period, OF_TYPE(gradient_moments_column)(a, i, j, rows, WIDTH, mask, ROWS_AT_ONCE),                                \
+  EACH_BLOCK(a.count, a.period, OF_TYPE(gradient_moments_column)(a, i, j, rows, WIDTH, next, mask, ROWS_AT_ONCE),                                \
              OF_TYPE(gradient_moments_edge)(a, i, j, rows, part))
 static void OF_TYPE(gradient_moments)(const rk_gradient_moments_loop *loop) {
   const rk_gradient_moments_loop a = *loop;
