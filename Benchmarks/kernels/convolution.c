@@ -6,7 +6,7 @@
  *   K=Sources/CRengaKernels; clang -O3 -std=gnu11 -Xclang -fopenmp -fno-math-errno -I$K/include Benchmarks/kernels/convolution.c \
  *     $(find $K -name '*.c') -o /tmp/convolution-bench -lomp5 -lm && /tmp/convolution-bench
  *
- * Arguments: cifar, resnet, vgg, linear, all, or channels (CSV: time a multiply-add for 15 ... 67 channels); threads; instruction set (1 generic, 2 avx2, 3 avx512); part of a layer's name.
+ * Arguments: cifar, resnet, vgg, grouped, depthwise, linear, all, or channels (CSV: time a multiply-add for 15 ... 67 channels); threads; instruction set (1 generic, 2 avx2, 3 avx512); part of a layer's name.
  * Figures are the best of several runs: the machine's own noise only ever adds. */
 #include "rk_convolution.h"
 #include <stdio.h>
@@ -17,6 +17,7 @@
 typedef struct layer {
   const char *name;
   int64_t n, size, c, k, filter, stride, pad;
+  int64_t groups; /* 0: one */
 } layer;
 
 static const layer cifar[] = {
@@ -46,6 +47,27 @@ static const layer vgg[] = {
     {"3->64 @224", 1, 224, 3, 64, 3, 1, 1},       {"64->64 @224", 1, 224, 64, 64, 3, 1, 1},   {"64->128 @112", 1, 112, 64, 128, 3, 1, 1},
     {"128->128 @112", 1, 112, 128, 128, 3, 1, 1}, {"128->256 @56", 1, 56, 128, 256, 3, 1, 1}, {"256->256 @56", 1, 56, 256, 256, 3, 1, 1},
     {"256->512 @28", 1, 28, 256, 512, 3, 1, 1},   {"512->512 @28", 1, 28, 512, 512, 3, 1, 1}, {"512->512 @14", 1, 14, 512, 512, 3, 1, 1},
+};
+/* ResNeXt-50 (32 groups), then ShuffleNet's products (3 groups). */
+static const layer grouped[] = {
+    {"g32 128 @56", 1, 56, 128, 128, 3, 1, 1, 32},     {"g32 256 s2 @56", 1, 56, 256, 256, 3, 2, 1, 32},
+    {"g32 256 @28", 1, 28, 256, 256, 3, 1, 1, 32},     {"g32 512 s2 @28", 1, 28, 512, 512, 3, 2, 1, 32},
+    {"g32 512 @14", 1, 14, 512, 512, 3, 1, 1, 32},     {"g32 1024 s2 @14", 1, 14, 1024, 1024, 3, 2, 1, 32},
+    {"g32 1024 @7", 1, 7, 1024, 1024, 3, 1, 1, 32},    {"g32 128 @56 b16", 16, 56, 128, 128, 3, 1, 1, 32},
+    {"g32 256 @28 b16", 16, 28, 256, 256, 3, 1, 1, 32}, {"g32 512 @14 b16", 16, 14, 512, 512, 3, 1, 1, 32},
+    {"g32 1024 @7 b16", 16, 7, 1024, 1024, 3, 1, 1, 32}, {"1x1 g3 240->60 @28", 1, 28, 240, 60, 1, 1, 0, 3},
+    {"1x1 g3 60->240 @28", 1, 28, 60, 240, 1, 1, 0, 3}, {"1x1 g8 384->96 @28", 1, 28, 384, 96, 1, 1, 0, 8},
+    {"g2 64 @56", 1, 56, 64, 64, 3, 1, 1, 2},           {"g64 128 @56", 1, 56, 128, 128, 3, 1, 1, 64},
+    {"g4 256 @14", 1, 14, 256, 256, 3, 1, 1, 4},       {"1x1 g64 256 @28", 1, 28, 256, 256, 1, 1, 0, 64},
+};
+/* MobileNetV2's and, 5x5, EfficientNet-B0's. */
+static const layer depthwise[] = {
+    {"dw 32 @112", 1, 112, 32, 32, 3, 1, 1, 32},     {"dw 96 s2 @112", 1, 112, 96, 96, 3, 2, 1, 96},
+    {"dw 144 @56", 1, 56, 144, 144, 3, 1, 1, 144},   {"dw 144 s2 @56", 1, 56, 144, 144, 3, 2, 1, 144},
+    {"dw 192 @28", 1, 28, 192, 192, 3, 1, 1, 192},   {"dw 384 @14", 1, 14, 384, 384, 3, 1, 1, 384},
+    {"dw 576 @14", 1, 14, 576, 576, 3, 1, 1, 576},   {"dw 960 @7", 1, 7, 960, 960, 3, 1, 1, 960},
+    {"dw5 144 s2 @56", 1, 56, 144, 144, 5, 2, 2, 144}, {"dw5 240 @28", 1, 28, 240, 240, 5, 1, 2, 240},
+    {"dw5 480 @14", 1, 14, 480, 480, 5, 1, 2, 480},  {"dw5 1152 @7", 1, 7, 1152, 1152, 5, 1, 2, 1152},
 };
 static const layer linear[] = {
     {"64->10 b128", 128, 1, 64, 10, 1, 1, 0},         {"2048->1000 b1", 1, 1, 2048, 1000, 1, 1, 0},
@@ -114,7 +136,7 @@ static double peak(int threads, rk_isa isa) {
 }
 
 static void time_pass(const layer *layer, rk_conv_pass pass, rk_conv_algorithm algorithm, int threads, rk_isa isa, double peak) {
-  int64_t out = (layer->size + 2 * layer->pad - layer->filter) / layer->stride + 1;
+  int64_t out = (layer->size + 2 * layer->pad - layer->filter) / layer->stride + 1, groups = layer->groups ? layer->groups : 1;
   const rk_conv_shape shape = {.n = layer->n,
                                .h = layer->size,
                                .w = layer->size,
@@ -130,12 +152,12 @@ static void time_pass(const layer *layer, rk_conv_pass pass, rk_conv_algorithm a
                                .pad_right = layer->pad,
                                .dilation_h = 1,
                                .dilation_w = 1,
-                               .groups = 1,
+                               .groups = groups,
                                .oh = out,
                                .ow = out};
   rk_conv_plan plan;
   if (rk_conv_plan_init(&plan, &shape, pass, RK_F32, algorithm, isa, threads) != 0) return;
-  size_t weights = (size_t)(shape.r * shape.s * shape.c * shape.k);
+  size_t weights = (size_t)(shape.r * shape.s * (shape.c / groups) * shape.k);
   float *src = numbers((size_t)(shape.n * shape.h * shape.w * shape.c)), *dst = numbers((size_t)(shape.n * out * out * shape.k));
   float *weight = numbers(weights), *packed = numbers(plan.packed_floats), *bias = numbers((size_t)shape.k);
   float *scratch = numbers(plan.scratch_floats);
@@ -143,14 +165,14 @@ static void time_pass(const layer *layer, rk_conv_pass pass, rk_conv_algorithm a
   double packing = pass == RK_CONV_BACKWARD_WEIGHT ? 0 : seconds_of(rk_conv_pack, &pack, 0, STEPS, threads), seconds = 0;
   if (pass == RK_CONV_FORWARD) {
     /* Each step has weights of its own, as the layers of a network have, and together more than any cache holds. */
-    size_t sets = WEIGHT_FLOATS / plan.packed_floats;
+    size_t floats = plan.packed_floats ? plan.packed_floats : weights, sets = WEIGHT_FLOATS / floats;
     sets = sets < STEPS ? STEPS : sets > MOST_STEPS ? MOST_STEPS : sets;
-    float *all = numbers(plan.packed_floats * sets);
+    float *all = numbers(floats * sets);
     rk_conv_forward_args args[MOST_STEPS];
     for (size_t i = 0; i < sets; i++)
       args[i] = (rk_conv_forward_args){.plan = &plan,
                                        .src = src,
-                                       .packed = all + i * plan.packed_floats,
+                                       .packed = all + i * floats,
                                        .bias = bias,
                                        .activation = RK_ACTIVATION_RELU,
                                        .dst = dst,
@@ -176,7 +198,7 @@ static void time_layers(const layer *layers, size_t count, int passes, int threa
     if (strstr(layers[i].name, part) == NULL) continue;
     double top = peak(threads, isa);
     for (int pass = 0; pass < passes; pass++)
-      for (int algorithm = RK_CONV_DIRECT; algorithm <= RK_CONV_WINOGRAD_F4; algorithm++)
+      for (int algorithm = RK_CONV_DIRECT; algorithm <= RK_CONV_GROUPED; algorithm++)
         time_pass(&layers[i], (rk_conv_pass)pass, (rk_conv_algorithm)algorithm, threads, isa, top);
   }
 }
@@ -275,6 +297,8 @@ int main(int argc, char **argv) {
   LAYERS(cifar, 3);
   LAYERS(resnet, 1);
   LAYERS(vgg, 1);
+  LAYERS(grouped, 3);
+  LAYERS(depthwise, 3);
   LAYERS(linear, 3);
   return 0;
 }

@@ -40,6 +40,8 @@ static const algorithm_entry ordered_list[] = {
      NULL},
     {RK_CONV_DEPTHWISE, "depthwise", NULL, rk_conv_depthwise_plan, NULL, rk_conv_depthwise_forward, rk_conv_depthwise_backward_data,
      rk_conv_depthwise_backward_weight},
+    {RK_CONV_GROUPED, "grouped", NULL, rk_conv_grouped_plan, rk_conv_grouped_pack, rk_conv_grouped_forward,
+     rk_conv_grouped_backward_data, rk_conv_grouped_backward_weight},
     {RK_CONV_STREAM, "stream", rk_conv_stream_prefers, rk_conv_stream_plan, rk_conv_stream_pack, rk_conv_stream_forward, NULL, NULL},
     {RK_CONV_STREAM_BF16, "stream-bf16", rk_conv_stream_prefers, rk_conv_stream_plan, rk_conv_stream_pack, rk_conv_stream_forward, NULL,
      NULL},

@@ -68,6 +68,24 @@ typedef struct rk_conv_depthwise {
   float *dst;
 } rk_conv_depthwise;
 
+/* A correlation of few channels a group, from copies of its source rows: [planes][rows][stride_w][copy_w][lanes], a plane being a vector of
+ * channels, whose columns x stride_w + p lie together for each p. Where a group is narrower than a vector, a vector holds several. */
+typedef struct rk_conv_grouped {
+  rk_correlation at;
+  int64_t planes, copy_w, row_floats, plane_floats; /* planes: vectors of a group; floats of a row and of a plane of the copy */
+  int64_t tile_w;                                   /* columns of a tile */
+  int three;                                        /* three neighbouring columns of taps, one pixel apart */
+  /* Bytes of the next band's source that are asked for with each tile: what a slab reads lies too far apart to be foreseen. Backward-weight:
+   * whether they are asked for. */
+  int64_t ahead;
+  const float *src, *packed;                        /* packed: [vectors of outputs][taps][c][lanes] */
+  const float *ddst;                                /* of backward-weight, which has no packed weights and no epilogue */
+  const float *bias, *add, *slope;
+  rk_activation activation;
+  float *dst;
+  int stream;
+} rk_conv_grouped;
+
 /* Outputs of a panel of streamed weights. */
 #define RK_CONV_STREAM_LANES 32
 
@@ -111,6 +129,12 @@ typedef struct rk_conv_kernels {
   void (*stream_fence)(void); /* orders streamed stores before all later ones */
   /* dst[i] += sum over rows of src[row * stride + i], i < count */
   void (*column_sum)(const float *src, int64_t rows, int64_t stride, int64_t count, float *dst);
+  int32_t grouped_w[2]; /* columns of a grouped correlation's tile, one or the other; 0: no such kernels */
+  /* Output rows [y, y + rows) of image n, for the outputs of vectors [slab planes, (slab + 1) planes). copy: room for their source */
+  void (*grouped_rows)(const rk_conv_grouped *grouped, int64_t n, int64_t slab, int64_t y, int64_t rows, float *copy);
+  /* dweight[tap][channel][output] += the products of rows [y, y + rows) of ddst, of one vector of narrow groups, with the source pixels
+   * that the taps see */
+  void (*grouped_weight)(const rk_conv_grouped *grouped, int64_t n, int64_t vector, int64_t y, int64_t rows, float *copy, float *dweight);
   /* Output row y of image n, all channels. */
   void (*depthwise_row)(const rk_conv_depthwise *depthwise, int64_t n, int64_t y);
   /* dweight[tap][channel] += the products of one row of ddst with the source pixels that its taps see */
@@ -185,6 +209,12 @@ int rk_conv_stream_prefers(const rk_conv_plan *plan);
 int rk_conv_stream_plan(rk_conv_plan *plan);
 void rk_conv_stream_pack(const rk_conv_pack_args *args, const rk_team *team);
 void rk_conv_stream_forward(const rk_conv_forward_args *args, const rk_team *team);
+
+int rk_conv_grouped_plan(rk_conv_plan *plan);
+void rk_conv_grouped_pack(const rk_conv_pack_args *args, const rk_team *team);
+void rk_conv_grouped_forward(const rk_conv_forward_args *args, const rk_team *team);
+void rk_conv_grouped_backward_data(const rk_conv_backward_data_args *args, const rk_team *team);
+void rk_conv_grouped_backward_weight(const rk_conv_backward_weight_args *args, const rk_team *team);
 
 int rk_conv_depthwise_plan(rk_conv_plan *plan);
 void rk_conv_depthwise_forward(const rk_conv_forward_args *args, const rk_team *team);

@@ -1,6 +1,7 @@
 /* convolution_kernels.h: the micro-kernels of convolution, written once over the vector layer and compiled once per instruction set.
  * The includer has included its vector.h and defined RK_TILE_ROWS (most rows of a tile), RK_OUTER_ROWS_1 and RK_OUTER_ROWS_2 (most rows of
- * an outer product of one and two vectors) and RK_KERNELS (the name of the table). Not here: blocking, packing, threads.
+ * an outer product of one and two vectors), RK_GROUPED_W_1 and RK_GROUPED_W_2 (see grouped_w) and RK_KERNELS (the name of the table).
+ * Not here: blocking, packing, threads.
  *
  * Every output is one chain of multiply-adds in the panel's order, whatever the tile's height: results do not depend on the tiling. */
 #include "convolution_internal.h"
@@ -267,6 +268,9 @@ static void depthwise_weight_row(const rk_conv_depthwise *depthwise, int64_t n, 
     }
 }
 
+#if RK_LANES > 4
+#include "convolution_grouped_kernels.h"
+#endif
 #include "convolution_stream_kernels.h"
 
 /* ---- One function for each height and width ---- */
@@ -322,6 +326,11 @@ RK_OUTER(15, 1) RK_OUTER(16, 1)
         .scaled = scaled,
         .stream_fence = rk_stream_fence,
         .column_sum = column_sum,
+#if RK_LANES > 4
+        .grouped_w = {RK_GROUPED_W_1, RK_GROUPED_W_2},
+        .grouped_rows = grouped_rows,
+        .grouped_weight = grouped_weight,
+#endif
         .depthwise_row = depthwise_row,
         .depthwise_weight_row = depthwise_weight_row,
 };

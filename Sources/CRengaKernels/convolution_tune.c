@@ -14,7 +14,7 @@ enum { FEWEST_ROUNDS = 3, MOST_ROUNDS = 12 };
 #define CLEARLY_FASTER 0.97
 /* What is walked over to push weights out of a core's caches. */
 #define SWEEP_FLOATS (INT64_C(1) << 20)
-#define MOST_CANDIDATES 6
+#define MOST_CANDIDATES 7
 
 /* ---- What is known ---- */
 
@@ -157,7 +157,8 @@ static rk_conv_algorithm fastest(candidate *candidates, int count) {
 
 static rk_conv_algorithm time_algorithms(const rk_conv_plan *rule) {
   static const rk_conv_algorithm algorithms[MOST_CANDIDATES] = {RK_CONV_DIRECT, RK_CONV_DEPTHWISE, RK_CONV_WINOGRAD_F2,
-                                                                RK_CONV_WINOGRAD_F4, RK_CONV_BF16,        RK_CONV_STREAM};
+                                                                RK_CONV_WINOGRAD_F4, RK_CONV_BF16,        RK_CONV_STREAM,
+                                                                RK_CONV_GROUPED};
   candidate candidates[MOST_CANDIDATES + 1] = {{.plan = *rule}};
   int count = 1;
   for (int i = 0; i < MOST_CANDIDATES; i++)

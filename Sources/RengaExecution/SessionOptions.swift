@@ -75,7 +75,7 @@ public struct SessionOptions: Sendable {
     private static func algorithm(_ name: Substring) throws(RengaError) -> rk_conv_algorithm {
         let known =
             (RK_CONV_AUTO.rawValue...RK_CONV_WINOGRAD_F4.rawValue).map { rk_conv_algorithm(rawValue: $0) }
-            + [RK_CONV_STREAM]
+            + [RK_CONV_STREAM, RK_CONV_GROUPED]
         let names = known.map { algorithmName($0) }
         guard let index = names.firstIndex(of: String(name)), name != "unknown" else {
             let list = names.filter { $0 != "unknown" }.joined(separator: ", ")

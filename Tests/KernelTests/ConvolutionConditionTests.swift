@@ -13,6 +13,7 @@ final class ConvolutionConditionTests: XCTestCase {
         rk_conv_shape(n: 1, h: 1, w: 1, c: 300, k: 500, r: 1, s: 1),
         rk_conv_shape(n: 2, h: 9, w: 9, c: 21, k: 21, r: 3, s: 3, pads: (1, 1, 1, 1), groups: 21),
         rk_conv_shape(n: 2, h: 6, w: 6, c: 12, k: 18, r: 3, s: 3, stride: (2, 1), pads: (1, 1, 0, 1), groups: 3),
+        rk_conv_shape(n: 3, h: 9, w: 11, c: 24, k: 24, r: 3, s: 3, pads: (1, 1, 1, 1), groups: 6),
     ].compactMap { $0 }
 
     func testAnyTeamGivesTheSameBits() {
@@ -135,7 +136,7 @@ final class ConvolutionConditionTests: XCTestCase {
                             guard let found = test.result(pass, algorithm, isa)?.map(\.isNaN) else { continue }
                             let missing = zip(found, expected).contains { !$0 && $1 }
                             XCTAssertFalse(missing, "\(shape.label), \(isa.label): a NaN was lost")
-                            if algorithm == RK_CONV_DIRECT || algorithm == RK_CONV_DEPTHWISE {
+                            if [RK_CONV_DIRECT, RK_CONV_DEPTHWISE, RK_CONV_GROUPED].contains(algorithm) {
                                 XCTAssertEqual(found, expected)
                             }
                         }

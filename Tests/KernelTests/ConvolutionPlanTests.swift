@@ -118,7 +118,10 @@ final class ConvolutionPlanTests: XCTestCase {
     }
 
     func testScaledWeightsArePackedAsIfScaledBefore() throws {
-        for (c, k, size, r, groups) in [(19, 37, 9, 3, 1), (32, 64, 9, 3, 1), (24, 40, 9, 3, 2), (37, 70, 1, 1, 1)] {
+        let shapes = [
+            (19, 37, 9, 3, 1), (32, 64, 9, 3, 1), (24, 40, 9, 3, 2), (40, 40, 9, 3, 10), (37, 70, 1, 1, 1),
+        ]
+        for (c, k, size, r, groups) in shapes {
             let shape = try XCTUnwrap(rk_conv_shape(h: size, w: size, c: c, k: k, r: r, s: r, groups: groups))
             var random = TestRandom(c)
             let (weight, scale) = (random.floats(shape.weightCount), random.floats(k).map { Double($0) * 1.000_000_1 })
@@ -163,6 +166,7 @@ final class ConvolutionPlanTests: XCTestCase {
         let algorithms = [
             RK_CONV_AUTO, RK_CONV_REFERENCE, RK_CONV_DIRECT, RK_CONV_DEPTHWISE, RK_CONV_WINOGRAD_F2,
             RK_CONV_WINOGRAD_F4, RK_CONV_BF16, RK_CONV_STREAM, RK_CONV_STREAM_BF16,
+            RK_CONV_GROUPED,
         ]
         let names = Set(algorithms.map { String(cString: rk_conv_algorithm_name($0)) })
         XCTAssertEqual(names.count, algorithms.count)

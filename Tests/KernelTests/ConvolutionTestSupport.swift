@@ -9,7 +9,7 @@ let convolutionPasses: [rk_conv_pass] = [RK_CONV_FORWARD, RK_CONV_BACKWARD_DATA,
 /// Every algorithm but the reference twin.
 let fastAlgorithms: [rk_conv_algorithm] = [
     RK_CONV_DIRECT, RK_CONV_DEPTHWISE, RK_CONV_WINOGRAD_F2, RK_CONV_WINOGRAD_F4, RK_CONV_BF16,
-    RK_CONV_STREAM, RK_CONV_STREAM_BF16,
+    RK_CONV_STREAM, RK_CONV_STREAM_BF16, RK_CONV_GROUPED,
 ]
 
 extension rk_conv_shape {

@@ -7,6 +7,8 @@
 #define RK_TILE_ROWS 6
 #define RK_OUTER_ROWS_1 8
 #define RK_OUTER_ROWS_2 6
+#define RK_GROUPED_W_1 4
+#define RK_GROUPED_W_2 4
 #define RK_KERNELS rk_conv_kernels_avx2
 #include "../../convolution_kernels.h"
 #pragma clang attribute pop

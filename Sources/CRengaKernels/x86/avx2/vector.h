@@ -18,6 +18,13 @@ RK_INLINE rk_vector rk_load(const float *src) { return _mm256_loadu_ps(src); }
 RK_INLINE void rk_store(float *dst, rk_vector value) { _mm256_storeu_ps(dst, value); }
 RK_INLINE rk_vector rk_load_first(const float *src, rk_mask mask) { return _mm256_maskload_ps(src, mask); }
 RK_INLINE void rk_store_first(float *dst, rk_mask mask, rk_vector value) { _mm256_maskstore_ps(dst, mask, value); }
+/* Indices of channel k of each group of `group` lanes, and the vector of what lies there: of lane / group * group + k. */
+typedef __m256i rk_index;
+RK_INLINE rk_index rk_within(int64_t group, int64_t k) {
+  const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_or_si256(_mm256_and_si256(lanes, _mm256_set1_epi32((int32_t)-group)), _mm256_set1_epi32((int32_t)k));
+}
+RK_INLINE rk_vector rk_spread(const float *src, rk_index index) { return _mm256_permutevar8x32_ps(_mm256_loadu_ps(src), index); }
 /* Stores past the caches would be of half lines: not here. */
 #define RK_STREAMS 0
 RK_INLINE void rk_stream(float *dst, rk_vector value) { rk_store(dst, value); }

@@ -8,6 +8,8 @@
 #define RK_TILE_ROWS 14
 #define RK_OUTER_ROWS_1 16
 #define RK_OUTER_ROWS_2 14
+#define RK_GROUPED_W_1 8
+#define RK_GROUPED_W_2 7
 #define RK_KERNELS rk_conv_kernels_avx512
 #include "../../convolution_kernels.h"
 #pragma clang attribute pop

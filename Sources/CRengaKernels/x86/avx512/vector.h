@@ -16,6 +16,13 @@ RK_INLINE rk_vector rk_load(const float *src) { return _mm512_loadu_ps(src); }
 RK_INLINE void rk_store(float *dst, rk_vector value) { _mm512_storeu_ps(dst, value); }
 RK_INLINE rk_vector rk_load_first(const float *src, rk_mask mask) { return _mm512_maskz_loadu_ps(mask, src); }
 RK_INLINE void rk_store_first(float *dst, rk_mask mask, rk_vector value) { _mm512_mask_storeu_ps(dst, mask, value); }
+/* Indices of channel k of each group of `group` lanes, and the vector of what lies there: of lane / group * group + k. */
+typedef __m512i rk_index;
+RK_INLINE rk_index rk_within(int64_t group, int64_t k) {
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return _mm512_or_si512(_mm512_and_si512(lanes, _mm512_set1_epi32((int32_t)-group)), _mm512_set1_epi32((int32_t)k));
+}
+RK_INLINE rk_vector rk_spread(const float *src, rk_index index) { return _mm512_permutexvar_ps(index, _mm512_loadu_ps(src)); }
 /* Past the caches, to an address on a vector: for whole lines that are not read again soon. */
 #define RK_STREAMS 1
 RK_INLINE void rk_stream(float *dst, rk_vector value) { _mm512_stream_ps(dst, value); }
