@@ -44,7 +44,16 @@ def torch(row: Row, threads: int, compiled: bool = False) -> Work:
     # NHWC memory seen as NCHW: channels_last without a copy.
     x = torch.from_numpy(models.images(row.network, row.batch)).permute(0, 3, 1, 2)
     target = torch.from_numpy(models.labels(row.network, row.batch)).long()
-    network = models.torch_network(row.network).train()
+    network = models.torch_network(row.network)
+    if row.kind == "infer":
+        network.eval()
+
+        def infer() -> np.ndarray:
+            with torch.inference_mode():
+                return network(x).numpy()
+
+        return infer
+    network.train()
     optimizer = torch.optim.SGD(network.parameters(), RATE, MOMENTUM, weight_decay=DECAY, nesterov=True)
     run = torch.compile(network) if compiled else network
     autocast = torch.autocast("cpu", torch.bfloat16) if row.precision == "bf16" else contextlib.nullcontext()

@@ -19,6 +19,12 @@ class Net:
 NETS: dict[str, Net] = {
     "vgg16": Net("vgg", dict(depth=16, norm="no", classes=1000, input="224x224x3"), 224, 1000),
     "resnet50": Net("resnet", dict(depth=50, stem="imagenet", classes=1000, input="224x224x3"), 224, 1000),
+    "resnext50": Net(
+        "resnext",
+        dict(depth=50, groups=32, width=4, stem="imagenet", classes=1000, input="224x224x3"),
+        224,
+        1000,
+    ),
     "resnet56": Net("resnet", dict(depth=56), 32, 10),
     "pyramidnet110": Net("pyramidnet", dict(depth=110, alpha=48), 32, 10),
 }
@@ -70,6 +76,9 @@ def _train(title: str, network: str, batch: int, precision: str, ratio: float, r
 ROWS: dict[str, Row] = {
     "vgg16-f32": _infer("VGG-16", "vgg16", 1, "f32", 20, Target(_GRAPHS, 2.0), Target(("ncnn", "mnn"), 1.6)),
     "resnet50-f32": _infer("ResNet-50", "resnet50", 1, "f32", 40, Target(_ALL, 1.2)),
+    "resnext50-f32": _infer(
+        "ResNeXt-50 (32x4d)", "resnext50", 1, "f32", 30, Target((*_GRAPHS, "torch"), 1.0)
+    ),
     "resnet56-f32": _infer("ResNet-56", "resnet56", 64, "f32", 30, Target(_GRAPHS, 2.0)),
     "pyramidnet110-f32": _infer("PyramidNet-110", "pyramidnet110", 64, "f32", 15, Target(_GRAPHS, 1.5)),
     "vgg16-bf16": _infer("VGG-16", "vgg16", 1, "bf16", 30, Target(("openvino",), 1.15)),
@@ -78,6 +87,7 @@ ROWS: dict[str, Row] = {
     "resnet56-train-f32": _train("ResNet-56", "resnet56", 128, "f32", 3.0, 9),
     "pyramidnet110-train-f32": _train("PyramidNet-110", "pyramidnet110", 64, "f32", 2.5, 7),
     "resnet56-train-bf16": _train("ResNet-56", "resnet56", 128, "bf16", 2.5, 9),
+    "resnext50-train-f32": _train("ResNeXt-50 (32x4d)", "resnext50", 16, "f32", 1.0, 5),
     "train-memory": Row(
         "ResNet-56 training, batch 128, f32: bytes above the process's start",
         "memory", "resnet56", 128, "f32", (Target(("torch",), 2.0),), 1,

@@ -35,16 +35,17 @@ class Basic(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 (with the stride), 1x1 to four times the width; projection where shapes change."""
+    """1x1, 3x3 (with the stride), 1x1 to four times the width; projection where shapes change. Xie et al.: the 3x3 has
+    `groups`, and twice the width."""
 
-    def __init__(self, c_in: int, width: int, stride: int) -> None:
+    def __init__(self, c_in: int, width: int, stride: int, groups: int) -> None:
         super().__init__()
-        c_out = 4 * width
-        self.conv1 = nn.Conv2d(c_in, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, c_out, 1, bias=False)
+        c_out, inner = 4 * width, width if groups == 1 else 2 * width
+        self.conv1 = nn.Conv2d(c_in, inner, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride, 1, groups=groups, bias=False)
+        self.bn2 = nn.BatchNorm2d(inner)
+        self.conv3 = nn.Conv2d(inner, c_out, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(c_out)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or c_in != c_out:
@@ -67,14 +68,14 @@ def cifar_resnet(depth: int) -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
-def resnet50() -> nn.Module:
-    """ResNet-50 for 224x224 images, 1000 classes."""
+def resnet50(groups: int = 1) -> nn.Module:
+    """ResNet-50, or with 32 groups ResNeXt-50 32x4d, for 224x224 images, 1000 classes."""
     stem = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
     layers: list[nn.Module] = list(stem)
     c_in = 64
     for stage, (width, blocks) in enumerate(((64, 3), (128, 4), (256, 6), (512, 3))):
         for block in range(blocks):
-            layers.append(Bottleneck(c_in, width, 2 if stage > 0 and block == 0 else 1))
+            layers.append(Bottleneck(c_in, width, 2 if stage > 0 and block == 0 else 1, groups))
             c_in = 4 * width
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1000))
 
@@ -127,7 +128,10 @@ def vgg16() -> nn.Module:
 def make(name: str) -> nn.Module:
     """A network by its name in rows.py ("resnetD": CIFAR's of depth D), with He's initial weights from a fixed seed."""
     torch.manual_seed(0)
-    special = {"resnet50": resnet50, "vgg16": vgg16, "pyramidnet110": lambda: pyramidnet(110, 48)}
+    special = {
+        "resnet50": resnet50, "resnext50": lambda: resnet50(32), "vgg16": vgg16,
+        "pyramidnet110": lambda: pyramidnet(110, 48),
+    }  # fmt: skip
     network = special[name]() if name in special else cifar_resnet(int(name.removeprefix("resnet")))
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
