@@ -24,7 +24,7 @@ RESULTS = HERE.parent / "results" / "growth.json"
 AXES = {
     "batch": [("resnet20", batch, 32) for batch in (1, 2, 4, 8, 16, 32, 64, 128, 256)],
     "size": [("resnet20", 1, size) for size in (32, 64, 96, 128, 192, 256, 384, 512)],
-    "depth": [(f"resnet{depth}", 8, 32) for depth in (20, 32, 56, 80, 110, 152, 200)],
+    "depth": [(f"resnet{depth}", 1, 32) for depth in (20, 32, 56, 80, 110, 152, 200)],
 }
 ENGINES = ("renga", "onnxruntime")
 

@@ -286,6 +286,7 @@ static void run_tiles(const direct *direct, const direct_run *run, const band *b
       tile->add2 = add ? add + place->dst2 + k : NULL;
     }
     direct->kernels->tile[vectors - 1][place->rows - 1](tile);
+    if (rk_conv_is_late(tile->activation)) direct->kernels->activate(tile, place->rows);
   }
 }
 
@@ -305,7 +306,7 @@ static void run_band(const direct *direct, const direct_run *run, int64_t group,
     const float *end = panel + 1 < direct->panels ? NULL : packed + panel * wide * direct->lines + direct->lines * line_floats;
     tile.panel = packed + panel * wide * direct->lines;
     tile.bias = run->bias ? run->bias + k : NULL;
-    tile.slope = run->slope ? run->slope + k : NULL;
+    tile.slope = rk_conv_slope(run->activation, run->slope, k);
     if (segments == 0) {
       tile.activation = run->activation;
       tile.stream = run->stream && tile.lanes == line_floats;
@@ -426,7 +427,7 @@ static void run_phase(const direct *direct, const rk_team *team, direct_run *run
   band band;
   pieces pieces = cut(direct, team);
   run->copied_unit = run->copied_group = -1;
-  run->stream = rk_conv_streams(&direct->at, direct->kernels, run->dst, run->add);
+  run->stream = !rk_conv_is_late(run->activation) && rk_conv_streams(&direct->at, direct->kernels, run->dst, run->add);
   for (int64_t piece = -1; rk_take(team, pieces.count, &piece);) {
     select_piece(direct, team, pieces, piece, run);
     if (direct->layout == LAYOUT_MATRIX || direct->layout == LAYOUT_PATCHES) run_pixels(direct, run, &band);

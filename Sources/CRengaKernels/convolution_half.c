@@ -304,7 +304,7 @@ static void run_band(const half *half, const half_run *run, int64_t group, const
                              .vectors = block.vectors,
                              .stream = run->stream && lanes == 2 * RK_HALF_LANES};
     finish.bias = run->bias ? run->bias + group_k + k : NULL;
-    finish.slope = run->slope ? run->slope + group_k + k : NULL;
+    finish.slope = rk_conv_slope(run->activation, run->slope, group_k + k);
     finish.dst = run->dst + group_k + k;
     finish.add = run->add ? run->add + group_k + k : NULL;
     const int64_t at_once = RK_HALF_TILES / block.vectors;

@@ -116,7 +116,7 @@ void rk_half_slide_band(const half *half, half_run *run, int64_t n, int64_t y, i
                                    .vectors = 2,
                                    .stream = run->stream && lanes == 2 * RK_HALF_LANES,
                                    .bias = run->bias ? run->bias + group_k + k : NULL,
-                                   .slope = run->slope ? run->slope + group_k + k : NULL,
+                                   .slope = rk_conv_slope(run->activation, run->slope, group_k + k),
                                    .dst = run->dst + (half->pools ? pooled_first : first) + k,
                                    .add = run->add ? run->add + first + k : NULL};
     const uint16_t *weights = (const uint16_t *)(run->packed + group * rk_half_group_floats(half) + panel * half->lines * RK_HALF_PANEL);

@@ -45,6 +45,13 @@ typedef struct rk_conv_tile {
   int32_t stream; /* store past the caches; a fence must follow */
 } rk_conv_tile;
 typedef void (*rk_conv_tile_fn)(const rk_conv_tile *tile);
+/* Activations behind RK_ACTIVATION_PRELU in this list are none of a tile's: `activate` below makes them of its outputs while they are in the
+ * first-level cache, in one function for all heights. */
+static inline int rk_conv_is_late(rk_activation activation) { return activation > RK_ACTIVATION_PRELU; }
+/* The numbers of an activation for the outputs from k on: a clip's are those of all outputs. */
+static inline const float *rk_conv_slope(rk_activation activation, const float *slope, int64_t k) {
+  return activation == RK_ACTIVATION_PRELU ? slope + k : slope;
+}
 
 /* dweight[i][k] += sum over n x h x w pixels of src[pixel][i] ddst[pixel][k], for `rows` consecutive i and `lanes` k. */
 typedef struct rk_conv_outer {
@@ -119,6 +126,7 @@ typedef struct rk_conv_kernels {
   int32_t outer_rows[RK_CONV_MOST_VECTORS]; /* most rows of an outer product, by vectors */
   rk_conv_tile_fn tile[RK_CONV_MOST_VECTORS][RK_CONV_MOST_ROWS];
   rk_conv_outer_fn outer[RK_CONV_MOST_VECTORS][RK_CONV_MOST_ROWS];
+  void (*activate)(const rk_conv_tile *tile, int64_t rows);
   int32_t stream_rows;                                                /* most rows of a sum over streamed weights */
   rk_conv_stream_fn stream[RK_LINES_COUNT][RK_CONV_MOST_STREAM_ROWS]; /* [...][rows - 1]; NULL for compact lines that a set does not read */
   /* Makes a compact line of RK_CONV_STREAM_LANES weights, as bf16 if `half`; code 1 is exponent base + 1. Weights whose exponent has no

@@ -4,6 +4,7 @@
  * Not here: blocking, packing, threads.
  *
  * Every output is one chain of multiply-adds in the panel's order, whatever the tile's height: results do not depend on the tiling. */
+#include "convolution_activation.h"
 #include "convolution_internal.h"
 
 /* Hides where a pointer or stride comes from: else clang keeps one pointer a row, which do not fit the integer registers. */
@@ -112,6 +113,17 @@ RK_INLINE void tile_end(const rk_conv_tile *tile, rk_vector (*sum)[RK_CONV_MOST_
   }
 }
 
+static void activate(const rk_conv_tile *tile, int64_t rows) {
+  const int64_t split = RK_SPLIT(rows);
+  for (int64_t i = 0; i < rows; i++) {
+    float *dst = i < split ? tile->dst + i * tile->dst_row : tile->dst2 + (i - split) * tile->dst_row;
+    for (int64_t k = 0; k < tile->lanes; k += RK_LANES) {
+      const rk_mask mask = rk_first(rk_min64(RK_LANES, tile->lanes - k));
+      rk_store_first(dst + k, mask, rk_bounded(tile->activation, tile->slope, rk_load_first(dst + k, mask)));
+    }
+  }
+}
+
 RK_INLINE void tile_body(const rk_conv_tile *tile, const int rows, const int vectors) {
   rk_vector sum[RK_TILE_ROWS][RK_CONV_MOST_VECTORS];
   const rk_mask last = rk_first(tile->lanes - (vectors - 1) * RK_LANES);
@@ -208,6 +220,7 @@ RK_INLINE void depthwise_pixels(const rk_conv_depthwise *depthwise, int64_t n, i
     if (depthwise->activation == RK_ACTIVATION_RELU) value = rk_relu(value);
     if (depthwise->activation == RK_ACTIVATION_PRELU)
       value = rk_where_negative(value, rk_mul(value, lanes_of(depthwise->slope + k, mask, masked)));
+    if (rk_conv_is_late(depthwise->activation)) value = rk_bounded(depthwise->activation, depthwise->slope, value);
     if (masked) rk_store_first(depthwise->dst + dst + p * at->dst_pixel, mask, value);
     else rk_store(depthwise->dst + dst + p * at->dst_pixel, value);
   }
@@ -318,6 +331,7 @@ RK_OUTER(15, 1) RK_OUTER(16, 1)
         .outer = {{outer_1x1, outer_2x1, outer_3x1, outer_4x1, outer_5x1, outer_6x1, outer_7x1, outer_8x1},
                   {outer_1x2, outer_2x2, outer_3x2, outer_4x2, outer_5x2, outer_6x2}},
 #endif
+        .activate = activate,
         .stream_rows = RK_STREAM_ROWS,
         .stream = RK_STREAM_TABLE,
 #ifdef RK_COMPACT

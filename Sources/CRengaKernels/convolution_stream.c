@@ -90,6 +90,8 @@ static void finish(const rk_conv_forward_args *args, const float *sums, int64_t 
   for (int64_t i = 0; i < count; i++) {
     float value = sums[i] + (args->bias ? args->bias[first + i] : 0) + (add ? add[at + i] : 0);
     if (args->activation == RK_ACTIVATION_RELU) value = value < 0 ? 0 : value;
+    if (args->activation == RK_ACTIVATION_CLIP) value = value < args->slope[0] ? args->slope[0] : value > args->slope[1] ? args->slope[1] : value;
+    if (args->activation == RK_ACTIVATION_HARD_SWISH) value *= value < -3 ? 0 : value > 3 ? 1 : value * (1.0f / 6) + 0.5f;
     if (args->activation == RK_ACTIVATION_PRELU) value = value < 0 ? value * args->slope[first + i] : value;
     dst[at + i] = value;
   }

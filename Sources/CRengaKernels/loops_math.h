@@ -78,14 +78,21 @@ INLINE vec logistic(vec x, vec *other) {
   return choose(x >= 0, large, small);
 }
 
+/* An odd quotient of polynomials (the least-squares one of Eigen and MLAS): two thirds of the time of one with an exponential. */
 INLINE vec hyperbolic_tangent(vec x) {
-  const vec square = x * x, e = exponential(-2 * magnitude(x)), far = (1 - e) / (1 + e);
-  vec p = spread(-5.70498872745e-3f); /* Cephes: near 0 the quotient would lose digits */
-  p = p * square + 2.06390887954e-2f;
-  p = p * square - 5.37397155531e-2f;
-  p = p * square + 1.33314422036e-1f;
-  p = p * square - 3.33332819422e-1f;
-  return choose(magnitude(x) < 0.625f, p * square * x + x, choose(x < 0, -far, far));
+  x = between(x, -7.90531110763549805f, 7.90531110763549805f);
+  const vec square = x * x;
+  vec p = spread(-2.76076847742355e-16f), q = spread(1.19825839466702e-06f);
+  p = p * square + 2.00018790482477e-13f;
+  p = p * square - 8.60467152213735e-11f;
+  p = p * square + 5.12229709037114e-08f;
+  p = p * square + 1.48572235717979e-05f;
+  p = p * square + 6.37261928875436e-04f;
+  p = p * square + 4.89352455891786e-03f;
+  q = q * square + 1.18534705686654e-04f;
+  q = q * square + 2.26843463243900e-03f;
+  q = q * square + 4.89352518554385e-03f;
+  return p * x / q;
 }
 
 /* ---- rk_function ---- */

@@ -1,5 +1,6 @@
 /* winograd_kernels.h: Winograd's transforms, written once over the vector layer and compiled once per instruction set.
  * The includer has included its vector.h and defined RK_WINOGRAD (the name of the table). Not here: the products between them. */
+#include "convolution_activation.h"
 #include "winograd_internal.h"
 
 #define RK_A 0.625f
@@ -234,6 +235,7 @@ RK_INLINE rk_vector finish(const rk_winograd_output *output, rk_vector value, in
   if (output->activation == RK_ACTIVATION_RELU) return rk_relu(value);
   if (output->activation == RK_ACTIVATION_PRELU)
     return rk_where_negative(value, rk_mul(value, load_lanes(output->slope + k, mask, masked)));
+  if (rk_conv_is_late(output->activation)) return rk_bounded(output->activation, output->slope, value);
   return value;
 }
 

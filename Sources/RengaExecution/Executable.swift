@@ -22,6 +22,8 @@ package struct Fusible: OptionSet, Sendable {
     package static let pool = Fusible(rawValue: 32)
     /// Add a value of fewer channels to the first channels of the result: a zero-padded shortcut without its zeros.
     package static let addOfFewer = Fusible(rawValue: 64)
+    /// Clip (ReLU6 is one) and hard swish of the result.
+    package static let bounded = Fusible(rawValue: 128)
 }
 
 /// An operator that plans can run.

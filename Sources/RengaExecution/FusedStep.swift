@@ -10,6 +10,8 @@ package enum StepActivation: Equatable, Sendable {
     case relu
     /// The PReLU or leaky ReLU of the node of that index.
     case prelu(node: Int)
+    /// The clip or hard swish of the node of that index.
+    case bounded(node: Int)
 }
 
 /// Nodes that run as one: dst = pool(activation(gate(op(inputs)) + add)).
@@ -53,6 +55,7 @@ package struct FusedStep: Sendable {
         case .none: break
         case .relu: text += " + relu"
         case .prelu: text += " + prelu"
+        case .bounded(let node): text += " + \((graph.nodes[node].op as? Activation)?.function.rawValue ?? "bounded")"
         }
         return pool == nil ? text : text + " + max_pool"
     }

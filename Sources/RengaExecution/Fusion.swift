@@ -30,16 +30,27 @@ private struct FusionPass {
         if node.op is Add { return try absorbAdd(index, node) }
         if let gate = node.op as? StochasticGate { return try absorbGate(gate, index, node) }
         if let pool = node.op as? MaxPool { return try absorbPool(index, node, pool) }
-        let isReLU = node.op is ReLU
-        let hasSlope = node.op is PReLU || (node.op as? Activation)?.function == .leakyReLU
-        guard isReLU || hasSlope, let value = node.inputs.first, var step = step(before: value) else { return false }
-        let fusible = try graph.nodes[step.node].executable().fusible(purpose)
-        guard step.activation == .none, step.pool == nil, fusible.contains(isReLU ? .relu : .prelu),
-            isReLU || step.fewerAdded(in: graph) == nil
+        guard let (activation, wish) = activation(index, node), let value = node.inputs.first,
+            var step = step(before: value)
         else { return false }
-        step.activation = isReLU ? .relu : .prelu(node: index)
+        let fusible = try graph.nodes[step.node].executable().fusible(purpose)
+        guard step.activation == .none, step.pool == nil, fusible.contains(wish),
+            activation == .relu || step.fewerAdded(in: graph) == nil
+        else { return false }
+        step.activation = activation
         replace(value, by: step, ending: index)
         return true
+    }
+
+    /// A node as what may follow within a step, and what the operator before it must be able to do.
+    private func activation(_ index: Int, _ node: Node) -> (StepActivation, Fusible)? {
+        if node.op is ReLU { return (.relu, .relu) }
+        if node.op is PReLU { return (.prelu(node: index), .prelu) }
+        switch (node.op as? Activation)?.function {
+        case .leakyReLU: return (.prelu(node: index), .prelu)
+        case .clip, .hardSwish: return (.bounded(node: index), .bounded)
+        default: return nil
+        }
     }
 
     /// A gate that one draw opens or closes as a whole leaves the choice between steps, and so needs nothing of the operator's kernels.

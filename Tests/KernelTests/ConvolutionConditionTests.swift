@@ -43,6 +43,8 @@ final class ConvolutionConditionTests: XCTestCase {
             Epilogue(bias: true, add: true, activation: RK_ACTIVATION_RELU),
             Epilogue(add: true, activation: RK_ACTIVATION_PRELU),
             Epilogue(bias: true, activation: RK_ACTIVATION_PRELU),
+            Epilogue(bias: true, activation: RK_ACTIVATION_CLIP),
+            Epilogue(bias: true, add: true, activation: RK_ACTIVATION_HARD_SWISH),
             Epilogue(addInPlace: true, activation: RK_ACTIVATION_RELU),
             Epilogue(bias: true, addInPlace: true),
         ]
@@ -126,7 +128,10 @@ final class ConvolutionConditionTests: XCTestCase {
             var test = ConvolutionCase(shape, epilogue: Epilogue(activation: RK_ACTIVATION_RELU))
             test.src[test.src.count / 2] = .nan
             test.ddst[test.ddst.count / 3] = .nan
-            for activation in [RK_ACTIVATION_RELU, RK_ACTIVATION_PRELU, RK_ACTIVATION_NONE] {
+            for activation in [
+                RK_ACTIVATION_RELU, RK_ACTIVATION_PRELU, RK_ACTIVATION_CLIP, RK_ACTIVATION_HARD_SWISH,
+                RK_ACTIVATION_NONE,
+            ] {
                 test.epilogue.activation = activation
                 for pass in [RK_CONV_FORWARD, RK_CONV_BACKWARD_DATA] {
                     let expected = (test.result(pass, RK_CONV_REFERENCE, RK_ISA_REFERENCE) ?? []).map(\.isNaN)

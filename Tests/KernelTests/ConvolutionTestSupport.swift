@@ -143,7 +143,8 @@ struct ConvolutionCase {
         let pools = epilogue.pool && plan.pointee.pools != 0
         let count = pools ? Int(shape.n * (shape.oh / 2) * (shape.ow / 2) * shape.k) : shape.outputCount
         let dst = epilogue.addInPlace ? map(addToOutput) : unset(count)
-        let (bias, add, slope) = (Floats(self.bias, misaligned: misaligned), map(addToOutput), Floats(self.slope))
+        let (bias, add) = (Floats(self.bias, misaligned: misaligned), map(addToOutput))
+        let slope = Floats(epilogue.activation == RK_ACTIVATION_CLIP ? [-1, 20] : self.slope)
         let before = source.values
         runStep(
             rk_conv_forward,

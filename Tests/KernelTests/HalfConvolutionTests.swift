@@ -58,6 +58,8 @@ final class HalfConvolutionTests: XCTestCase {
         let epilogues = [
             Epilogue(bias: true, add: true, activation: RK_ACTIVATION_RELU),
             Epilogue(add: true, activation: RK_ACTIVATION_PRELU),
+            Epilogue(bias: true, activation: RK_ACTIVATION_CLIP),
+            Epilogue(bias: true, add: true, activation: RK_ACTIVATION_HARD_SWISH),
             Epilogue(addInPlace: true, activation: RK_ACTIVATION_RELU),
         ]
         for shape in Self.shapes.prefix(9) {

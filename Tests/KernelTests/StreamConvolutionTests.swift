@@ -25,8 +25,10 @@ final class StreamConvolutionTests: XCTestCase {
     func testMapsAndManyPixels() throws {
         let map = try XCTUnwrap(rk_conv_shape(n: 2, h: 5, w: 7, c: 19, k: 45, r: 1, s: 1))
         for shape in [map, try linear(64, 40, 33), try linear(65, 300, 40), try linear(131, 33, 70)] {
-            let epilogue = Epilogue(bias: true, add: true, activation: RK_ACTIVATION_PRELU)
-            assertAllAgree(ConvolutionCase(shape, epilogue: epilogue), passes: [RK_CONV_FORWARD])
+            for activation in [RK_ACTIVATION_PRELU, RK_ACTIVATION_CLIP, RK_ACTIVATION_HARD_SWISH] {
+                let epilogue = Epilogue(bias: true, add: true, activation: activation)
+                assertAllAgree(ConvolutionCase(shape, epilogue: epilogue), passes: [RK_CONV_FORWARD])
+            }
         }
     }
 

@@ -98,6 +98,19 @@ enum Cases {
             try net.add("linear", ["channels": "7", "bias": "no"])
             try net.add("relu")
         }
+        try add("convolutions with clip and hard swish") { net, x in
+            let clip = ["function": "clip", "alpha": "-0.1", "beta": "0.3"]
+            let a = try net.add("convolution", conv, from: [x])
+            try net.add("add", from: [a, x])
+            try net.add("activation", clip)
+            try net.add("max_pool", ["kernel": "2", "stride": "2"])
+            try net.add("convolution", ["channels": "19", "kernel": "1"])
+            try net.add("activation", ["function": "hard_swish"])
+            try net.add("convolution", ["channels": "19", "kernel": "3", "pad": "1", "groups": "19"])
+            try net.add("activation", clip)
+            try net.add("convolution", ["channels": "7", "kernel": "3", "stride": "2", "pad": "1"])
+            try net.add("activation", ["function": "hard_swish"])
+        }
         try add("flatten with two readers") { net, x in
             let pooled = try net.add("global_average_pool")
             let flat = try net.add("flatten")

@@ -119,4 +119,21 @@ final class FusionTests: XCTestCase {
         XCTAssertEqual(try steps(network, .inference, fold: true), ["convolution_1: convolution(input) + prelu"])
         XCTAssertEqual(try steps(network, .training, fold: false).count, 2)
     }
+
+    func testClipAndHardSwishAreTakenInForInferenceOnly() throws {
+        var net = try Layers(h: 4, w: 4, c: 2)
+        try net.add("convolution", ["channels": "2", "kernel": "1"])
+        try net.add("activation", ["function": "clip", "alpha": "0", "beta": "6"])
+        try net.add("convolution", ["channels": "2", "kernel": "1"])
+        try net.add("activation", ["function": "hard_swish"])
+        try net.add("activation", ["function": "sigmoid"])
+        let network = try net.network()
+        XCTAssertEqual(
+            try steps(network, .inference, fold: true),
+            [
+                "convolution_1: convolution(input) + clip", "convolution_2: convolution(activation_1) + hard_swish",
+                "activation_3: activation(activation_2)",
+            ])
+        XCTAssertEqual(try steps(network, .training, fold: false).count, 5)
+    }
 }

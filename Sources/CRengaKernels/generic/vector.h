@@ -50,5 +50,14 @@ RK_INLINE rk_vector rk_larger(rk_vector a, rk_vector b) {
   rk_vector_bits first = (a > b) | (a != a);
   return (rk_vector)((first & (rk_vector_bits)a) | (~first & (rk_vector_bits)b));
 }
+/* The larger or the smaller of the two: a NaN in `value` stays. */
+RK_INLINE rk_vector rk_at_least(rk_vector bound, rk_vector value) {
+  rk_vector_bits below = value < bound;
+  return (rk_vector)((below & (rk_vector_bits)bound) | (~below & (rk_vector_bits)value));
+}
+RK_INLINE rk_vector rk_at_most(rk_vector bound, rk_vector value) {
+  rk_vector_bits above = value > bound;
+  return (rk_vector)((above & (rk_vector_bits)bound) | (~above & (rk_vector_bits)value));
+}
 RK_INLINE rk_vector rk_relu(rk_vector value) { return rk_where_negative(value, rk_zero()); }
 #endif

@@ -76,7 +76,13 @@ typedef struct rk_conv_pack_args {
 } rk_conv_pack_args;
 void rk_conv_pack(const void *args, const rk_team *team);
 
-typedef enum rk_activation { RK_ACTIVATION_NONE = 0, RK_ACTIVATION_RELU = 1, RK_ACTIVATION_PRELU = 2 } rk_activation;
+typedef enum rk_activation {
+  RK_ACTIVATION_NONE = 0,
+  RK_ACTIVATION_RELU = 1,
+  RK_ACTIVATION_PRELU = 2,
+  RK_ACTIVATION_CLIP = 3,      /* min(max(x, slope[0]), slope[1]) */
+  RK_ACTIVATION_HARD_SWISH = 4 /* x min(max(x / 6 + 1/2, 0), 1) */
+} rk_activation;
 
 /* dst = activation(conv(src, weight) + bias + add), or the largest of each 2x2 pixels of it. */
 typedef struct rk_conv_forward_args {
@@ -85,7 +91,7 @@ typedef struct rk_conv_forward_args {
   const float *packed; /* packed weights, or weight itself where packed_floats = 0 */
   const float *bias;   /* [K] or NULL */
   const void *add;     /* [N,OH,OW,K] or NULL; may be dst itself */
-  const float *slope;  /* [K], for RK_ACTIVATION_PRELU only */
+  const float *slope;  /* [K] for RK_ACTIVATION_PRELU, [2] for RK_ACTIVATION_CLIP, else not read */
   rk_activation activation;
   int32_t pool;   /* 1, where plan->pools: dst is [N,OH/2,OW/2,K], an odd last row or column is dropped; NaN wins; dst must not be add */
   void *dst;      /* [N,OH,OW,K]; must not overlap src */

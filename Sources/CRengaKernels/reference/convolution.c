@@ -8,10 +8,15 @@
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static float activated(double value, rk_activation activation, float slope) {
+static float activated(double value, rk_activation activation, const float *slope, int64_t k) {
   float result = (float)value;
-  if (activation == RK_ACTIVATION_RELU) return result < 0 ? 0 : result;
-  if (activation == RK_ACTIVATION_PRELU) return result < 0 ? slope * result : result;
+  switch (activation) {
+  case RK_ACTIVATION_NONE: return result;
+  case RK_ACTIVATION_RELU: return result < 0 ? 0 : result;
+  case RK_ACTIVATION_PRELU: return result < 0 ? slope[k] * result : result;
+  case RK_ACTIVATION_CLIP: return result < slope[0] ? slope[0] : result > slope[1] ? slope[1] : result;
+  case RK_ACTIVATION_HARD_SWISH: return result * (result < -3 ? 0 : result > 3 ? 1 : result / 6 + 0.5f);
+  }
   return result;
 }
 
@@ -40,8 +45,7 @@ static void forward_pixel(const rk_conv_forward_args *args, int64_t n, int64_t o
   for (int64_t k = 0; k < count; k++) {
     if (args->bias) sum[k] += args->bias[k0 + k];
     if (args->add) sum[k] += rk_get(args->add, type, offset + k);
-    float slope = args->activation == RK_ACTIVATION_PRELU ? args->slope[k0 + k] : 0;
-    rk_put(args->dst, type, offset + k, activated(sum[k], args->activation, slope));
+    rk_put(args->dst, type, offset + k, activated(sum[k], args->activation, args->slope, k0 + k));
   }
 }
 

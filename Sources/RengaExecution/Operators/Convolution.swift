@@ -7,7 +7,7 @@ extension Convolution: Executable {
     /// Sum, activation and pooling run in the epilogue, but for a sum with fewer channels, which follows. PReLU needs its own input for the backward pass, so not in training.
     package func fusible(_ purpose: Purpose) -> Fusible {
         let sums: Fusible = [.add, .addOfInput, .addOfFewer]
-        return sums.union(purpose == .inference ? [.relu, .prelu, .pool] : [.relu, .gate])
+        return sums.union(purpose == .inference ? [.relu, .prelu, .bounded, .pool] : [.relu, .gate])
     }
 
     /// src `[N,H,W,C]`, weight `[R,S,C/G,K]`, dst `[N,OH,OW,K]`.

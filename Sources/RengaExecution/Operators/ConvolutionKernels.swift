@@ -54,6 +54,12 @@ struct ConvolutionKernels {
         case .prelu(let node):
             args.activation = RK_ACTIVATION_PRELU
             args.slope = try slopes(node, emit)
+        case .bounded(let node):
+            guard let op = emit.graph.nodes[node].op as? Activation else { break }
+            args.activation = op.function == .clip ? RK_ACTIVATION_CLIP : RK_ACTIVATION_HARD_SWISH
+            args.slope = try emit.table(2) { bounds in
+                (bounds[0], bounds[1]) = (Float(op.alpha), Float(op.beta))
+            }
         }
         args.dst = emit.pointer(dst)
         args.scratch = emit.scratch(Int(clamping: plan.scratch_floats))

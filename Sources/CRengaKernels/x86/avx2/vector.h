@@ -40,6 +40,8 @@ RK_INLINE rk_vector rk_where_negative(rk_vector value, rk_vector other) {
 RK_INLINE rk_vector rk_larger(rk_vector a, rk_vector b) {
   return _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
 }
-/* vmaxps gives its second operand where one is NaN. */
-RK_INLINE rk_vector rk_relu(rk_vector value) { return _mm256_max_ps(_mm256_setzero_ps(), value); }
+/* vmaxps and vminps give their second operand where one is NaN. */
+RK_INLINE rk_vector rk_at_least(rk_vector bound, rk_vector value) { return _mm256_max_ps(bound, value); }
+RK_INLINE rk_vector rk_at_most(rk_vector bound, rk_vector value) { return _mm256_min_ps(bound, value); }
+RK_INLINE rk_vector rk_relu(rk_vector value) { return rk_at_least(rk_zero(), value); }
 #endif

@@ -7,6 +7,8 @@
 #include <string.h>
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,amx-tile,amx-bf16"))),          \
                              apply_to = function)
+#include "vector.h"
+#include "../../convolution_activation.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -239,7 +241,8 @@ INLINE __m512 widened(__m256i half) { return _mm512_castsi512_ps(_mm512_slli_epi
 /* Bias, then the activation: `add` is joined between them. vmaxps gives its second operand where one is NaN. */
 INLINE __m512 activated(const rk_half_finish *f, __m512 value, __m512 slope) {
   if (f->activation == RK_ACTIVATION_RELU) return _mm512_max_ps(_mm512_setzero_ps(), value);
-  if (f->activation != RK_ACTIVATION_PRELU) return value;
+  if (f->activation == RK_ACTIVATION_NONE) return value;
+  if (rk_conv_is_late(f->activation)) return rk_bounded(f->activation, f->slope, value);
   return _mm512_mask_mul_ps(value, _mm512_cmp_ps_mask(value, _mm512_setzero_ps(), _CMP_LT_OQ), value, slope);
 }
 

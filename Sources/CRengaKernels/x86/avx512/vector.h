@@ -38,6 +38,8 @@ RK_INLINE rk_vector rk_where_negative(rk_vector value, rk_vector other) {
 RK_INLINE rk_vector rk_larger(rk_vector a, rk_vector b) {
   return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
 }
-/* vmaxps gives its second operand where one is NaN. */
-RK_INLINE rk_vector rk_relu(rk_vector value) { return _mm512_max_ps(_mm512_setzero_ps(), value); }
+/* vmaxps and vminps give their second operand where one is NaN. */
+RK_INLINE rk_vector rk_at_least(rk_vector bound, rk_vector value) { return _mm512_max_ps(bound, value); }
+RK_INLINE rk_vector rk_at_most(rk_vector bound, rk_vector value) { return _mm512_min_ps(bound, value); }
+RK_INLINE rk_vector rk_relu(rk_vector value) { return rk_at_least(rk_zero(), value); }
 #endif
