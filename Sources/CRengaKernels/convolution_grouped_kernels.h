@@ -74,6 +74,7 @@ static void grouped_store(const rk_conv_grouped *grouped, const float *sums, int
     if (grouped->add) value = rk_add(value, rk_load_first(grouped->add + dst, mask));
     if (grouped->activation == RK_ACTIVATION_RELU) value = rk_relu(value);
     if (grouped->activation == RK_ACTIVATION_PRELU) value = rk_where_negative(value, rk_mul(value, slope));
+    if (rk_conv_is_late(grouped->activation)) value = rk_bounded(grouped->activation, grouped->slope, value);
     if (RK_STREAMS && grouped->stream) rk_stream(grouped->dst + dst, value);
     else rk_store_first(grouped->dst + dst, mask, value);
   }
