@@ -2,9 +2,9 @@
  * Not here: what they do there (runtime.c), how many they are (runtime_threads.c).
  *
  * Linux takes a virtual processor that has halted for one that its host has taken away, and so wakes a worker on the processor of the
- * thread that calls for it, where it waits until that thread's time is up or the next balancing: after a pause of 30 ms workers came
- * 0.9 ms late, some 8 ms. Where the machine is virtual, a caller therefore shows each of its sleeping workers one processor to wake on, and
- * opens all of them again as soon as the run has begun: they come after 0.1 ms. */
+ * thread that calls for it, or moves it there, where it waits until that thread's time is up or the next balancing: after a pause of 30 ms
+ * workers came 0.9 ms late, some 8 ms. Where the machine is virtual, a caller therefore keeps each of its sleeping workers on one processor
+ * of its own for the length of the run: they come after 0.1 ms, and stay. */
 #define _GNU_SOURCE 1 /* processors and who may run on them */
 #include "runtime_places.h"
 #ifdef __linux__
@@ -108,7 +108,6 @@ static int was_placed(const rk_places *places, pid_t worker) {
 
 void rk_places_arrive(rk_places *places, const rk_team *team) {
   if (team->tid == 0) {
-    for (int32_t i = 0; i < places->count; i++) allow_all(places, places->placed[i].worker);
     if (places->count == 0) sched_yield(); /* one who waits behind this thread can begin, and move */
     return;
   }
@@ -121,6 +120,7 @@ void rk_places_arrive(rk_places *places, const rk_team *team) {
 
 void rk_places_end(rk_places *places) {
   crew *crew = places->crew;
+  for (int32_t i = 0; i < places->count; i++) allow_all(places, places->placed[i].worker);
   crew->ended = now();
 }
 #else

@@ -20,7 +20,7 @@ typedef struct rk_place {
 /* The places of one run. All zero at the start. */
 typedef struct rk_places {
   _Alignas(RK_ALIGNMENT) _Atomic uint64_t taken[RK_MOST_PROCESSORS / 64]; /* bits: processors that one of the team runs on */
-  rk_place placed[RK_MOST_PLACED];                                       /* who is kept on one processor until the run has begun */
+  rk_place placed[RK_MOST_PLACED];                                       /* who is kept on one processor during the run */
   int32_t count;
   void *crew; /* what the calling thread remembers of its workers */
 #ifdef __linux__
