@@ -201,7 +201,8 @@ static void adamw(const rk_adamw_args *args, const rk_parameter_range *range, in
 enum { UNMASKED, BY_RESULT, BY_SOURCE };
 #define MASK_OF(loop) ((loop).mask_scale != NULL ? BY_SOURCE : (loop).dst != NULL ? BY_RESULT : UNMASKED)
 
-/* Rows of a column (loops_norm.h, loops_sums.h): as many as leave some maps' rows in the first-level cache, but enough to be worth beginning one. */
+/* Rows of a column (loops_norm.h, loops_sums.h): as many as leave some maps' rows in the first-level cache, but enough to be worth
+ * beginning one. */
 INLINE int64_t column_height(int64_t period) { return period >= 256 ? 8 : 2048 / period; }
 enum { ROWS_AT_ONCE = 4 };
 
@@ -264,7 +265,7 @@ INLINE int64_t narrow_part(int64_t left, int64_t part) { return left < part ? le
 #undef load_map
 #undef store_map
 
-#define TABLE(type, norm)                                                                                                                      \
+#define TABLE(type, norm)                                                                                                                  \
   {.affine = affine_##norm, .bytes = bytes, .moments = moments_##type, .gradient_moments = gradient_moments_##type,                        \
    .gradient_affine = gradient_affine_##norm, .prelu = prelu_##type, .prelu_gradient = prelu_gradient_##type, .fold = fold,                \
    .sum = sum_##type, .relu_backward = relu_backward_##type, .window_max = window_max_##type, .window_sum = window_sum_##type,             \

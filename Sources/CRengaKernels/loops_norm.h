@@ -29,7 +29,8 @@ RARELY static void OF_TYPE(affine_edge)(rk_affine_loop a, int64_t i, int64_t j, 
   EACH_BLOCK(a.count, a.period, OF_TYPE(affine_column)(a, i, j, rows, WIDTH, next, add, relu), OF_TYPE(affine_edge)(a, i, j, rows, part))
 static void OF_TYPE(affine)(const rk_affine_loop *loop) {
   const rk_affine_loop a = *loop;
-  if (a.add != NULL && a.narrow != 0) EACH_BLOCK(a.count, a.period, OF_TYPE(affine_edge)(a, i, j, rows, WIDTH), OF_TYPE(affine_edge)(a, i, j, rows, part))
+  if (a.add != NULL && a.narrow != 0)
+    EACH_BLOCK(a.count, a.period, OF_TYPE(affine_edge)(a, i, j, rows, WIDTH), OF_TYPE(affine_edge)(a, i, j, rows, part))
   else if (a.add != NULL && a.relu) AFFINE(1, 1)
   else if (a.add != NULL) AFFINE(1, 0)
   else if (a.relu) AFFINE(0, 1)
@@ -73,7 +74,7 @@ RARELY static void OF_TYPE(gradient_affine_edge)(rk_gradient_affine_loop a, int6
 }
 
 #define GRADIENT_AFFINE(mask, add)                                                                                                         \
-  EACH_BLOCK(a.count, a.period, OF_TYPE(gradient_affine_column)(a, i, j, rows, WIDTH, next, mask, add),                                          \
+  EACH_BLOCK(a.count, a.period, OF_TYPE(gradient_affine_column)(a, i, j, rows, WIDTH, next, mask, add),                                    \
              OF_TYPE(gradient_affine_edge)(a, i, j, rows, part))
 /* What follows a convolution in a network as a rule, and everything else. */
 static void OF_TYPE(gradient_affine)(const rk_gradient_affine_loop *loop) {
@@ -83,6 +84,7 @@ static void OF_TYPE(gradient_affine)(const rk_gradient_affine_loop *loop) {
   if (usual) a.accumulate_dsrc = a.accumulate_dadd = 0;
   if (usual && mask == BY_SOURCE && !add) GRADIENT_AFFINE(BY_SOURCE, 0)
   else if (usual && mask == BY_RESULT && add == 1) GRADIENT_AFFINE(BY_RESULT, 1)
-  else EACH_BLOCK(a.count, a.period, OF_TYPE(gradient_affine_edge)(a, i, j, rows, WIDTH), OF_TYPE(gradient_affine_edge)(a, i, j, rows, part))
+  else
+    EACH_BLOCK(a.count, a.period, OF_TYPE(gradient_affine_edge)(a, i, j, rows, WIDTH), OF_TYPE(gradient_affine_edge)(a, i, j, rows, part))
 }
 #undef GRADIENT_AFFINE

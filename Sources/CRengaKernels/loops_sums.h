@@ -21,7 +21,8 @@ static void OF_TYPE(moments)(const rk_moments_loop *loop) {
   const rk_moments_loop a = *loop;
   clear(a.sum, a.period);
   if (a.square != NULL) clear(a.square, a.period);
-  EACH_BLOCK(a.count, a.period, OF_TYPE(moments_column)(a, i, j, rows, WIDTH, ROWS_AT_ONCE), OF_TYPE(moments_edge)(a, i, j, rows, part))
+  EACH_BLOCK(a.count, a.period, OF_TYPE(moments_column)(a, i, j, rows, WIDTH, ROWS_AT_ONCE),
+             OF_TYPE(moments_edge)(a, i, j, rows, part))
 }
 
 INLINE void OF_TYPE(gradient_moments_column)(rk_gradient_moments_loop a, int64_t i, int64_t j, int64_t rows, int64_t part, int64_t next,
@@ -46,7 +47,7 @@ RARELY static void OF_TYPE(gradient_moments_edge)(rk_gradient_moments_loop a, in
 }
 
 #define GRADIENT_MOMENTS(mask)                                                                                                             \
-  EACH_BLOCK(a.count, a.period, OF_TYPE(gradient_moments_column)(a, i, j, rows, WIDTH, next, mask, ROWS_AT_ONCE),                                \
+  EACH_BLOCK(a.count, a.period, OF_TYPE(gradient_moments_column)(a, i, j, rows, WIDTH, next, mask, ROWS_AT_ONCE),                          \
              OF_TYPE(gradient_moments_edge)(a, i, j, rows, part))
 static void OF_TYPE(gradient_moments)(const rk_gradient_moments_loop *loop) {
   const rk_gradient_moments_loop a = *loop;

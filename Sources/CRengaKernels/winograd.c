@@ -187,7 +187,8 @@ static wanted outputs_of(const rk_winograd *winograd, const float *dst, int64_t 
   return (wanted){dst + at->dst_first + low, high - low};
 }
 
-/* products = lines x U for `tiles` tiles and panels [panel_begin, panel_end), in all positions. wanted.at NULL: the weights that come next. */
+/* products = lines x U for `tiles` tiles and panels [panel_begin, panel_end), in all positions. wanted.at NULL: the weights that come
+ * next. */
 static void multiply(const rk_winograd *winograd, const float *packed, const float *lines, int64_t lines_plane, int64_t tiles,
                      int64_t panel_begin, int64_t panel_end, float *products, int64_t products_plane, wanted wanted) {
   const rk_conv_kernels *kernels = winograd->kernels;
@@ -230,7 +231,8 @@ static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, wi
   run->output.products = products;
   run->output.plane = products_plane;
   run->output.k_end = winograd->at.k;
-  const int resident = winograd->positions * winograd->at.c * winograd->k_line <= RESIDENT_FLOATS && !run->output.pool && !run->output.stream;
+  const int64_t weights = winograd->positions * winograd->at.c * winograd->k_line;
+  const int asks = weights <= RESIDENT_FLOATS && !run->output.pool && !run->output.stream;
   for (int64_t piece = -1; rk_take(team, own * team->nth, &piece);) {
     rk_share(winograd->tiles, &(rk_team){.tid = (int32_t)(piece / own), .nth = team->nth}, &begin, &end);
     int64_t first = begin, tile, last;
@@ -240,7 +242,7 @@ static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, wi
       transforms->source[m4](winograd, run->src, zeros, tile, last, lines, lines_plane);
       multiply(winograd, run->packed, lines, lines_plane, last - tile, 0,
                rk_div_up(winograd->at.k, winograd->kernels->lanes * RK_CONV_MOST_VECTORS), products, products_plane,
-               resident ? outputs_of(winograd, run->output.dst, tile, last) : (wanted){0});
+               asks ? outputs_of(winograd, run->output.dst, tile, last) : (wanted){0});
       transforms->output[m4](winograd, &run->output, tile, last);
     }
   }

@@ -73,9 +73,8 @@ struct TrainingDraft {
         // Gated steps are emitted for the whole team only.
         let isPlain = settings.isa == RK_ISA_REFERENCE || settings.gates != nil
         settings.bands = isPlain ? .never : options.bands
-        // Results of training may depend on the chunks: the same on every machine. Less than the 2 MB of a large core: the blocks of
-        // Winograd's backward-weight want their part of it.
-        settings.cache = 3 << 19
+        // Results of training may depend on the chunks: the same on every machine.
+        settings.cache = 2 << 20
         self.settings = settings
         var emission = TrainingEmission(
             steps: steps, needsGradient: needsGradient,
