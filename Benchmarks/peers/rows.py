@@ -87,7 +87,6 @@ ROWS: dict[str, Row] = {
     "resnet56-train-f32": _train("ResNet-56", "resnet56", 128, "f32", 3.0, 9),
     "pyramidnet110-train-f32": _train("PyramidNet-110", "pyramidnet110", 64, "f32", 2.5, 7),
     "resnet56-train-bf16": _train("ResNet-56", "resnet56", 128, "bf16", 2.5, 9),
-    "resnext50-train-f32": _train("ResNeXt-50 (32x4d)", "resnext50", 16, "f32", 1.0, 5),
     "train-memory": Row(
         "ResNet-56 training, batch 128, f32: bytes above the process's start",
         "memory", "resnet56", 128, "f32", (Target(("torch",), 2.0),), 1,
