@@ -82,7 +82,7 @@ def measure(point: tuple[str, int, int], threads: int, seconds: float) -> dict:
     begin = time.monotonic()
     for round_number in range(40):
         for engine, worker in workers.items():
-            time.sleep(0.03)
+            time.sleep(0.1)  # a peer's workers may spin for 50 ms after a run, where the next engine's would be
             worker.stdin.write("run\n")
             worker.stdin.flush()
             milliseconds = float(worker.stdout.readline())
