@@ -273,14 +273,6 @@ static void finish_tile(const half *half, const tile_place *place, const band *b
   }
 }
 
-/* Tiles [begin, end) of a band, whose sums are there. */
-static void finish_tiles(const half *half, const band *band, int64_t begin, int64_t end, const float *sums, rk_half_finish finish) {
-  for (int64_t i = begin; i < end; i++) {
-    finish.sums = sums + (i - begin) * half->rows * RK_HALF_LANES * finish.vectors;
-    finish_tile(half, &band->tiles[i], band, finish);
-  }
-}
-
 /* All tiles of a band by the panels of this thread's share. */
 static void run_band(const half *half, const half_run *run, int64_t group, const band *band) {
   const rk_correlation *at = &half->at;
@@ -312,18 +304,18 @@ static void run_band(const half *half, const half_run *run, int64_t group, const
     const int64_t next_lanes = heavy ? rk_min64(2 * RK_HALF_LANES, at->k - k - lanes) : 0, blocks = rk_div_up(band->count, at_once);
     const char *ahead = (const char *)(block.panel + 2 * half->lines * RK_HALF_PANEL);
     block.ahead_lines = (int32_t)rk_div_up(next_lanes, blocks);
-    int64_t before = 0; /* tiles whose sums are finished while the next block's products are under way */
     for (int64_t i = 0; i < band->count; i += at_once) {
       block.tiles = (int32_t)rk_min64(at_once, band->count - i);
-      block.sums = sums[i / at_once % 2];
+      block.sums = sums[i / at_once % 2]; /* the next block's products need not wait for this one's end */
       for (int32_t tile = 0; tile < block.tiles; tile++) block.src[tile] = band->tiles[i + tile].src;
       block.ahead = ahead;
       ahead += half->lines * block.ahead_lines * 64;
       half->kernels->block(&block, half->rows);
-      finish_tiles(half, band, before, i, sums[(i / at_once + 1) % 2], finish);
-      before = i;
+      for (int32_t tile = 0; tile < block.tiles; tile++) {
+        finish.sums = block.sums + tile * half->rows * RK_HALF_LANES * block.vectors;
+        finish_tile(half, &band->tiles[i + tile], band, finish);
+      }
     }
-    finish_tiles(half, band, before, band->count, block.sums, finish);
   }
 }
 

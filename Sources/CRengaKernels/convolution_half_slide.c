@@ -85,7 +85,6 @@ static ahead next_rows(const half *half, const half_run *run, int64_t n, int64_t
   return ask(run->src + (n * at->src_h + first) * at->src_w * at->src_c, (end - first) * at->src_w * at->src_c * 2, calls, slide);
 }
 
-/* A block's sums are finished while the next one's products are under way. */
 void rk_half_slide_band(const half *half, half_run *run, int64_t n, int64_t y, int64_t rows, int64_t group) {
   const rk_correlation *at = &half->at;
   const int64_t row_bytes = half->copy_w * 2 * RK_HALF_STEP, plane_bytes = rk_half_rows_seen(at, rows) * row_bytes, group_k = group * at->k;
@@ -120,7 +119,6 @@ void rk_half_slide_band(const half *half, half_run *run, int64_t n, int64_t y, i
                                    .dst = run->dst + (half->pools ? pooled_first : first) + k,
                                    .add = run->add ? run->add + first + k : NULL};
     const uint16_t *weights = (const uint16_t *)(run->packed + group * rk_half_group_floats(half) + panel * half->lines * RK_HALF_PANEL);
-    slide_block before = {.tiles = 0};
     if (run->first_band) ahead = next_panel(half, weights, panel, calls, &slide);
     for (int64_t i = 0; i < blocks; i++) {
       const slide_block block = {.sums = sums[i % 2],
@@ -135,9 +133,7 @@ void rk_half_slide_band(const half *half, half_run *run, int64_t n, int64_t y, i
         ask_more(&ahead, &slide);
         half->kernels->slide(&slide, half->rows);
       }
-      finish_block(half, &before, finish);
-      before = block;
+      finish_block(half, &block, finish);
     }
-    finish_block(half, &before, finish);
   }
 }
