@@ -339,7 +339,8 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_session_input_shape(const renga_se
 RENGA_API RENGA_MUST_CHECK renga_status renga_session_output_shape(const renga_session *session, int32_t index, renga_shape *out_shape);
 /* Runs a network with one input and one output. src: 1 … batch images of the input's shape. dst: dst_count floats, at least
  * n * H * W * C of the output; the first n * H * W * C are written, in `dst_layout` (renga_layout). src and dst must not overlap.
- * The same bits for any thread count, and for an image alone or within a batch. NaN in gives NaN out, with RENGA_OK.
+ * The same bits for any thread count, and for an image alone or within a batch of the session; a session of another batch size may choose
+ * other algorithms, whose answers differ in their last bits (`algorithm` = the same one: the same bits). NaN in gives NaN out, with RENGA_OK.
  * Errors: RENGA_ERROR_SHAPE_MISMATCH (shape; dst too small), RENGA_ERROR_INVALID_ARGUMENT (element, layout, n above the batch). */
 RENGA_API RENGA_MUST_CHECK renga_status renga_session_run(renga_session *session, const renga_source *src, float *dst, size_t dst_count,
                                                           int32_t dst_layout);

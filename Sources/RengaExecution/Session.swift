@@ -80,8 +80,8 @@ public final class Session: @unchecked Sendable {
     }
 
     /// Runs `n` images, at most the batch. One view for each input and output, in their order; inputs and outputs must not overlap.
-    /// u8 images are normalised as the network's metadata says. The same bits for any thread count and for an image in any batch;
-    /// NaN in gives NaN out.
+    /// u8 images are normalised as the network's metadata says. The same bits for any thread count and for an image in any batch of this
+    /// session; NaN in gives NaN out.
     /// Errors: shapeMismatch (shapes, too little room), invalidArgument (n, number of views), outOfMemory (a first run of `n`).
     public func run(_ inputs: [InputView], outputs: [OutputView], n: Int) throws(RengaError) {
         try check(inputs, outputs, n)

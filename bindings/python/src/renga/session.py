@@ -157,7 +157,7 @@ class Session(Handle):
         in place. It must not overlap `x`.
         Returns a NumPy array (which other libraries take over by DLPack without a copy: `torch.from_dlpack(answer)`),
         f32 in the same layout, owned by the caller: `[N,h,w,c]`, or `[N,c]` where the output is one pixel; a list of
-        them for several outputs. The same bits for any thread count, batch and N.
+        them for several outputs. The same bits for any thread count and N; another `batch` may choose other algorithms.
         """
         code = layout_code(layout)
         many_in, many_out = len(self.input_shapes) > 1, len(self.output_shapes) > 1
