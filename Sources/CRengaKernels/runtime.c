@@ -281,8 +281,9 @@ int rk_run(const rk_step *steps, size_t count, int32_t threads, double *seconds,
 
 /* ---- Memory ---- */
 
+enum { HUGE_PAGE = 2 << 20 };
+
 void *rk_alloc(size_t bytes) {
-  enum { HUGE_PAGE = 2 << 20 };
   if (bytes > PTRDIFF_MAX - HUGE_PAGE) return NULL;
   const size_t rounded = bytes == 0 ? RK_ALIGNMENT : (bytes + RK_ALIGNMENT - 1) / RK_ALIGNMENT * RK_ALIGNMENT;
   const int large = rounded >= 2 * HUGE_PAGE;
@@ -296,6 +297,12 @@ void *rk_alloc(size_t bytes) {
 }
 
 void rk_free(void *block) { free(block); }
+
+void rk_touch(const void *raw, const rk_team *team) {
+  const rk_touch_args *args = raw;
+  const int64_t pages = (int64_t)(args->bytes / HUGE_PAGE);
+  for (int64_t page = -1; rk_take(team, pages, &page);) *((volatile char *)args->block + page * HUGE_PAGE) = 0;
+}
 
 char *rk_message_buffer(void) {
   static _Thread_local char buffer[RK_MESSAGE_BYTES];

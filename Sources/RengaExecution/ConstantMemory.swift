@@ -17,6 +17,14 @@ final class ConstantMemory {
     /// expectedBytes: about how many will be taken.
     init(expectedBytes: Int) { blockBytes = min(max(expectedBytes, 0), ConstantMemory.mostBlockBytes) }
 
+    /// Bytes from the beginning of each large block that have been taken.
+    var largeBlocks: [(base: UnsafeMutableRawPointer, bytes: Int)] {
+        blocks.filter { $0.bytes >= 4 << 20 }.map { block in
+            let isLast = begin.map { $0 >= block.base && $0 <= block.base + block.bytes } ?? false
+            return (block.base, isLast ? block.bytes - left : block.bytes)
+        }
+    }
+
     /// Room for `floats` numbers, contents unset, 64-byte aligned. Out of memory is an error that names `what`.
     func take(floats: Int, for what: @autoclosure () -> String) throws(RengaError) -> UnsafeMutablePointer<Float> {
         let (bytes, overflow) = floats.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)

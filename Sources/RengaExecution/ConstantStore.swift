@@ -12,7 +12,10 @@ final class ConstantStore: WeightSource {
 
     private var network: Network?
     private var entries: [String: Entry] = [:]
+    /// Of what is packed, by all threads.
     private let memory: ConstantMemory
+    /// Of what is copied at once, by one: between packed weights it would clear their pages alone.
+    private let copies = ConstantMemory(expectedBytes: 1 << 20)
     private let standIn: Buffer?
     /// By the name of a weight: what its output channels have yet to be multiplied by.
     private var scales: [String: [Double]] = [:]
@@ -43,14 +46,21 @@ final class ConstantStore: WeightSource {
 
     /// Packs, and lets go of the network: everything that plans of these weights need is here.
     func seal() {
-        packing?.run(threads: bytes >= 1 << 20 ? threads : 1)
+        let threads = bytes >= 1 << 20 ? threads : 1
+        let touching = Program()
+        for block in memory.largeBlocks {
+            // A hint: pages that are not touched here are when they are written.
+            _ = try? touching.add("touch", rk_touch, rk_touch_args(block: block.base, bytes: block.bytes))
+        }
+        touching.run(threads: threads)
+        packing?.run(threads: threads)
         (network, scales, packing, factors) = (nil, [:], nil, [])
     }
 
     func parameter(_ name: String) throws(RengaError) -> (pointer: UnsafeMutablePointer<Float>, floats: Int) {
         if let known = entries[name] { return (known.floats, known.count) }
         let count = try tensor(name).dimensions.saturatingProduct
-        let entry = try add(name, floats: count)
+        let entry = try add(name, floats: count, in: copies)
         if standIn == nil {
             try withValues(name) { values in
                 if let base = values.baseAddress { entry.floats.update(from: base, count: values.count) }
@@ -86,7 +96,7 @@ final class ConstantStore: WeightSource {
         _ key: String, floats: Int, _ fill: (UnsafeMutablePointer<Float>) throws(RengaError) -> Void
     ) throws(RengaError) -> UnsafeMutablePointer<Float> {
         if let known = entries[key] { return known.floats }
-        let entry = try add(key, floats: floats)
+        let entry = try add(key, floats: floats, in: copies)
         guard standIn == nil else { return entry.floats }
         entry.floats.update(repeating: 0, count: floats)
         do throws(RengaError) {
@@ -104,7 +114,7 @@ final class ConstantStore: WeightSource {
     ) throws(RengaError) -> UnsafeMutablePointer<Float> {
         if let known = entries[key] { return known.floats }
         let tensor = try tensor(name)
-        let entry = try add(key, floats: floats)
+        let entry = try add(key, floats: floats, in: memory)
         guard standIn == nil, let packing else { return entry.floats }
         // The network stays until the store is sealed, and with it the values where they are.
         let weight = tensor.withUnsafeValues(\.baseAddress)
@@ -133,7 +143,7 @@ final class ConstantStore: WeightSource {
         return parameter.tensor
     }
 
-    private func add(_ key: String, floats: Int) throws(RengaError) -> Entry {
+    private func add(_ key: String, floats: Int, in memory: ConstantMemory) throws(RengaError) -> Entry {
         let entry: Entry
         if let standIn {
             entry = Entry(floats: standIn.floats, count: floats)

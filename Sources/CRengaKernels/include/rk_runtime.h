@@ -139,6 +139,14 @@ int32_t rk_cgroup_threads(const char *membership, const char *root);
 void *rk_alloc(size_t bytes);
 void rk_free(void *block);
 
+/* A step: gives a block fresh from rk_alloc, of at least 4 MiB, its huge pages; contents stay unset. Clearing them takes most of the time of
+ * first writing to them, and threads that come to the same page at once would each clear one. */
+typedef struct rk_touch_args {
+  void *block;
+  size_t bytes; /* at most RK_MOST_PIECES huge pages of them are touched */
+} rk_touch_args;
+void rk_touch(const void *args, const rk_team *team);
+
 /* The calling thread's message buffer of RK_MESSAGE_BYTES bytes: fixed, thread-local, no allocation. */
 #define RK_MESSAGE_BYTES 1024
 char *rk_message_buffer(void);
