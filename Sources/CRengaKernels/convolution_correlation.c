@@ -123,8 +123,9 @@ int64_t rk_conv_packed_floats(const rk_conv_plan *plan) {
   return floats;
 }
 
-/* Bytes of results that are in no cache any more when the next layer reads them. */
-#define STREAMED_BYTES (INT64_C(3) << 20)
+/* Bytes of results that are in no cache any more when the next layer reads them. Maps of 56x56x256 are: past the caches, the eleven
+ * convolutions of ResNet-50's first stage took 3.4 instead of 2.9 ms. */
+#define STREAMED_BYTES (INT64_C(7) << 19)
 
 int rk_conv_streams(const rk_correlation *correlation, const rk_conv_kernels *kernels, const float *dst, const float *add) {
   int64_t floats = correlation->n * correlation->out_h * correlation->out_w * correlation->groups * correlation->k;
