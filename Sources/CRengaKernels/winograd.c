@@ -233,6 +233,7 @@ static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, wi
   run->output.k_end = winograd->at.k;
   const int64_t weights = winograd->positions * winograd->at.c * winograd->k_line;
   const int asks = weights <= RESIDENT_FLOATS && !run->output.pool && !run->output.stream;
+  int has_weights = 0; /* after this thread's first block */
   for (int64_t piece = -1; rk_take(team, own * team->nth, &piece);) {
     rk_share(winograd->tiles, &(rk_team){.tid = (int32_t)(piece / own), .nth = team->nth}, &begin, &end);
     int64_t first = begin, tile, last;
@@ -242,8 +243,9 @@ static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, wi
       transforms->source[m4](winograd, run->src, zeros, tile, last, lines, lines_plane);
       multiply(winograd, run->packed, lines, lines_plane, last - tile, 0,
                rk_div_up(winograd->at.k, winograd->kernels->lanes * RK_CONV_MOST_VECTORS), products, products_plane,
-               asks ? outputs_of(winograd, run->output.dst, tile, last) : (wanted){0});
+               asks && has_weights ? outputs_of(winograd, run->output.dst, tile, last) : (wanted){0});
       transforms->output[m4](winograd, &run->output, tile, last);
+      has_weights = 1;
     }
   }
 }
