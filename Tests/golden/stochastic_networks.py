@@ -7,10 +7,10 @@ What it is for: golden vectors (papers.py). What it is not: drawing gates (given
 from collections import OrderedDict
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from paper_networks import Branch, MergeAndRun, Pyramid, PyramidBlock, convolution, exported as exported_plainly
+from paper_networks import Branch, MergeAndRun, Pyramid, PyramidBlock, convolution, relu
+from paper_networks import exported as exported_plainly
 
 
 class Gate(nn.Module):
@@ -50,9 +50,9 @@ class SeparatedBlock(PyramidBlock):
         self.gates = [half.gate for half in self.halves.children()]
 
     def residual(self, x):
-        x = F.relu(self.bn2(self.conv1(self.bn1(x))))
+        x = relu(self.bn2(self.conv1(self.bn1(x))))
         if self.last == 3:
-            x = F.relu(self.bn3(self.conv2(x)))
+            x = relu(self.bn3(self.conv2(x)))
         return self.halves(x)
 
 
