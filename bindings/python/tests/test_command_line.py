@@ -83,12 +83,13 @@ def test_train_eval_run_bench_and_fold(command_line: CommandLine, npz: Path) -> 
 
     images, _ = stripes(5)
     np.save(folder / "x.npy", images)
-    ran = answer(command_line, "run", "n", "--input", "x.npy", "--output", "y.npy", "--batch", 2)
+    files = ("--input", "x.npy", "--output", "y.npy", "--batch", 2)
+    ran = answer(command_line, "run", "n", *files)
     assert ran["output_shape"] == [5, 3] and ran["ms"] > 0
     wanted = renga.Session(renga.Network.load(folder / "n"), batch=2).run(images)
     assert np.array_equal(np.load(folder / "y.npy"), wanted)
     np.save(folder / "x.npy", images.transpose(0, 3, 1, 2))
-    answer(command_line, "run", "n", "--input", "x.npy", "--output", "y.npy", "--layout", "nchw", "--threads", 1)
+    answer(command_line, "run", "n", *files, "--layout", "nchw", "--threads", 1)
     assert np.array_equal(np.load(folder / "y.npy"), wanted)
 
     folded = answer(command_line, "fold", "n", "f")
