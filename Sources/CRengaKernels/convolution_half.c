@@ -273,6 +273,14 @@ static void finish_tile(const half *half, const tile_place *place, const band *b
   }
 }
 
+/* Tiles [begin, end) of a band, whose sums are there. */
+static void finish_tiles(const half *half, const band *band, int64_t begin, int64_t end, const float *sums, rk_half_finish finish) {
+  for (int64_t i = begin; i < end; i++) {
+    finish.sums = sums + (i - begin) * half->rows * RK_HALF_LANES * finish.vectors;
+    finish_tile(half, &band->tiles[i], band, finish);
+  }
+}
+
 /* All tiles of a band by the panels of this thread's share. */
 static void run_band(const half *half, const half_run *run, int64_t group, const band *band) {
   const rk_correlation *at = &half->at;
@@ -285,7 +293,6 @@ static void run_band(const half *half, const half_run *run, int64_t group, const
                          .inner_step = at->dilation_w * at->c * 2,
                          .steps = half->steps};
   const float *packed = run->packed + group * rk_half_group_floats(half);
-  const int heavy = is_heavy(half);
   for (int64_t panel = run->panel_begin; panel < run->panel_end; panel++) {
     const int64_t k = panel * 2 * RK_HALF_LANES, lanes = rk_min64(2 * RK_HALF_LANES, at->k - k);
     block.vectors = lanes > RK_HALF_LANES ? 2 : 1;
@@ -300,22 +307,16 @@ static void run_band(const half *half, const half_run *run, int64_t group, const
     finish.dst = run->dst + group_k + k;
     finish.add = run->add ? run->add + group_k + k : NULL;
     const int64_t at_once = RK_HALF_TILES / block.vectors;
-    /* The next panel is asked for during this one's products: a vector of it has 16 cache lines a step. */
-    const int64_t next_lanes = heavy ? rk_min64(2 * RK_HALF_LANES, at->k - k - lanes) : 0, blocks = rk_div_up(band->count, at_once);
-    const char *ahead = (const char *)(block.panel + 2 * half->lines * RK_HALF_PANEL);
-    block.ahead_lines = (int32_t)rk_div_up(next_lanes, blocks);
+    int64_t before = 0; /* tiles whose sums are finished while the next block's products are under way */
     for (int64_t i = 0; i < band->count; i += at_once) {
       block.tiles = (int32_t)rk_min64(at_once, band->count - i);
-      block.sums = sums[i / at_once % 2]; /* the next block's products need not wait for this one's end */
+      block.sums = sums[i / at_once % 2];
       for (int32_t tile = 0; tile < block.tiles; tile++) block.src[tile] = band->tiles[i + tile].src;
-      block.ahead = ahead;
-      ahead += half->lines * block.ahead_lines * 64;
       half->kernels->block(&block, half->rows);
-      for (int32_t tile = 0; tile < block.tiles; tile++) {
-        finish.sums = block.sums + tile * half->rows * RK_HALF_LANES * block.vectors;
-        finish_tile(half, &band->tiles[i + tile], band, finish);
-      }
+      finish_tiles(half, band, before, i, sums[(i / at_once + 1) % 2], finish);
+      before = i;
     }
+    finish_tiles(half, band, before, band->count, block.sums, finish);
   }
 }
 

@@ -17,10 +17,8 @@ typedef struct rk_half_block {
   const char *src[RK_HALF_TILES];
   int64_t src_row, outer, outer_step, inner, inner_step, steps; /* distances in bytes */
   const uint16_t *panel;
-  const char *ahead;   /* memory to ask for meanwhile, where two vectors: `ahead_lines` cache lines with each step */
-  int32_t ahead_lines;
-  int32_t tiles, vectors; /* at most 4 tiles of 1 vector, 2 of 2 */
   float *sums;
+  int32_t tiles, vectors; /* at most 4 tiles of 1 vector, 2 of 2 */
 } rk_half_block;
 
 /* sums[tile][row][16 of 32 outputs] = the products of a filter of three rows with tiles of pixels that lie below each other on a copy of
@@ -30,7 +28,7 @@ typedef struct rk_half_slide {
   int64_t src_row, src_plane, planes; /* distances in bytes */
   int64_t taps, tap_step;             /* of a filter row */
   const uint16_t *panel;              /* [plane][tap of a row][filter row][16 pairs][16 outputs][2] */
-  const char *ahead;                  /* memory to ask for meanwhile: `ahead_lines` cache lines with each tap of a plane */
+  const char *ahead;                  /* weights that are asked for meanwhile: `ahead_lines` cache lines with each tap of a plane */
   int32_t ahead_lines;
   int32_t tiles; /* 1 ... 4 */
   float *sums;

@@ -28,7 +28,7 @@ typedef struct half_run {
   char *scratch;
   int64_t unit_begin, unit_end, panel_begin, panel_end;
   int64_t copied_unit, copied_rows, copied_group; /* the band whose operands the scratch holds; -1: none */
-  int stream, pool, first_band;
+  int stream, pool;
 } half_run;
 
 /* Source rows that `rows` output rows see. */

@@ -7,9 +7,6 @@
 #include "convolution_half_internal.h"
 #include <string.h>
 
-/* MOST_LINES: more at once would keep operands waiting. */
-enum { CACHE_LINE = 64, MOST_LINES = 32 };
-
 int rk_half_slides(const rk_conv_plan *plan, const rk_correlation *at) {
   return rk_half_kernels_of(plan->isa)->slide && at->taps_h == 3 && at->taps_w > 0 && at->stride_h == 1 && at->stride_w == 1 &&
          at->dilation_h == 1 && at->c % RK_HALF_STEP == 0;
@@ -52,49 +49,26 @@ static void finish_block(const half *half, const slide_block *block, rk_half_fin
   }
 }
 
-/* Memory that will be read next is asked for while products are under way. */
-typedef struct ahead {
-  const char *next, *end;
-  int32_t lines; /* with each tap of a plane */
-} ahead;
-
-/* Bytes [from, from + bytes) over `calls` calls of the kernel. */
-static ahead ask(const void *from, int64_t bytes, int64_t calls, const rk_half_slide *slide) {
-  const int64_t lines = rk_div_up(rk_div_up(bytes, CACHE_LINE), calls * slide->planes * slide->taps);
-  return (ahead){.next = from, .end = (const char *)from + bytes, .lines = (int32_t)rk_min64(lines, MOST_LINES)};
+/* The next panel's weights are asked for while this one's are multiplied: those of large layers come from memory. */
+static void ask_ahead(const half *half, int64_t panel, int64_t block, int64_t blocks, rk_half_slide *slide) {
+  enum { LINE = 64, PANEL_LINES = RK_HALF_PANEL * 2 / LINE };
+  const int64_t taps = slide->planes * slide->taps, vectors = rk_div_up(half->at.k, RK_HALF_LANES);
+  const int64_t lines = rk_div_up(3 * PANEL_LINES, blocks), left = (vectors - 2 * (panel + 1)) * half->lines * PANEL_LINES;
+  const int64_t first = block * taps * lines;
+  slide->ahead_lines = first + taps * lines <= rk_min64(left, half->lines * PANEL_LINES) ? (int32_t)lines : 0;
+  slide->ahead = (const char *)(slide->panel + 2 * half->lines * RK_HALF_PANEL) + first * LINE;
 }
 
-static void ask_more(ahead *ahead, rk_half_slide *slide) {
-  slide->ahead = ahead->next;
-  slide->ahead_lines = ahead->next < ahead->end ? ahead->lines : 0;
-  ahead->next += slide->planes * slide->taps * slide->ahead_lines * CACHE_LINE;
-}
-
-/* The weights of the panel behind this one, which lies at `weights`. */
-static ahead next_panel(const half *half, const uint16_t *weights, int64_t panel, int64_t calls, const rk_half_slide *slide) {
-  const int64_t left = rk_max64(rk_div_up(half->at.k, RK_HALF_LANES) - 2 * (panel + 1), 0), bytes = half->lines * RK_HALF_PANEL * 2;
-  return ask((const char *)weights + 2 * bytes, rk_min64(left, 2) * bytes, calls, slide);
-}
-
-/* The source rows of the next band. */
-static ahead next_rows(const half *half, const half_run *run, int64_t n, int64_t first, int64_t rows, int64_t calls,
-                       const rk_half_slide *slide) {
-  const rk_correlation *at = &half->at;
-  const int64_t end = rk_min64(first + rows, at->src_h);
-  if (first < 0 || first >= end) return (ahead){.lines = 0};
-  return ask(run->src + (n * at->src_h + first) * at->src_w * at->src_c, (end - first) * at->src_w * at->src_c * 2, calls, slide);
-}
-
+/* A block's sums are finished while the next one's products are under way. */
 void rk_half_slide_band(const half *half, half_run *run, int64_t n, int64_t y, int64_t rows, int64_t group) {
   const rk_correlation *at = &half->at;
   const int64_t row_bytes = half->copy_w * 2 * RK_HALF_STEP, plane_bytes = rk_half_rows_seen(at, rows) * row_bytes, group_k = group * at->k;
   const int64_t unit = n * at->out_h + y, columns = rk_div_up(at->out_w, half->rows);
-  const int64_t blocks = rk_div_up(rows, RK_HALF_TILES) * columns, calls = 2 * blocks; /* by two vectors */
+  const int64_t blocks = rk_div_up(rows, RK_HALF_TILES) * columns;
   float sums[2][RK_HALF_TILES * RK_HALF_ROWS * 2 * RK_HALF_LANES] __attribute__((aligned(64)));
   if (run->copied_unit != unit || run->copied_rows != rows || run->copied_group != group) {
     for (int64_t i = 0; i < rk_half_rows_seen(at, rows); i++)
       copy_row_in_planes(half, run->src, n, y + at->offset_h + i, group, run->scratch + i * row_bytes, plane_bytes);
-    run->first_band = run->copied_unit < 0; /* weights are new to this thread's cache */
     run->copied_unit = unit, run->copied_rows = rows, run->copied_group = group;
   }
   const int64_t first = at->dst_first + n * at->dst_image + y * at->dst_row + group_k;
@@ -104,8 +78,6 @@ void rk_half_slide_band(const half *half, half_run *run, int64_t n, int64_t y, i
                          .planes = half->steps,
                          .taps = at->taps_w,
                          .tap_step = at->dilation_w * 2 * RK_HALF_STEP};
-  const int64_t next_row = y + at->offset_h + rk_half_rows_seen(at, rows);
-  ahead ahead = next_rows(half, run, n, next_row, rows, calls * (run->panel_end - run->panel_begin), &slide);
   for (int64_t panel = run->panel_begin; panel < run->panel_end; panel++) {
     const int64_t k = panel * 2 * RK_HALF_LANES, lanes = rk_min64(2 * RK_HALF_LANES, at->k - k);
     const rk_half_finish finish = {.dst_row = at->dst_pixel,
@@ -119,7 +91,7 @@ void rk_half_slide_band(const half *half, half_run *run, int64_t n, int64_t y, i
                                    .dst = run->dst + (half->pools ? pooled_first : first) + k,
                                    .add = run->add ? run->add + first + k : NULL};
     const uint16_t *weights = (const uint16_t *)(run->packed + group * rk_half_group_floats(half) + panel * half->lines * RK_HALF_PANEL);
-    if (run->first_band) ahead = next_panel(half, weights, panel, calls, &slide);
+    slide_block before = {.tiles = 0};
     for (int64_t i = 0; i < blocks; i++) {
       const slide_block block = {.sums = sums[i % 2],
                                  .y = i / columns * RK_HALF_TILES,
@@ -130,10 +102,12 @@ void rk_half_slide_band(const half *half, half_run *run, int64_t n, int64_t y, i
       for (int64_t v = 0; v * RK_HALF_LANES < lanes; v++) {
         slide.panel = weights + v * half->lines * RK_HALF_PANEL;
         slide.sums = sums[i % 2] + v * RK_HALF_LANES;
-        ask_more(&ahead, &slide);
+        ask_ahead(half, panel, i, blocks, &slide);
         half->kernels->slide(&slide, half->rows);
       }
-      finish_block(half, &block, finish);
+      finish_block(half, &before, finish);
+      before = block;
     }
+    finish_block(half, &before, finish);
   }
 }

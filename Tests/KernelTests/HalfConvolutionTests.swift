@@ -103,26 +103,21 @@ final class HalfConvolutionTests: XCTestCase {
     func testPooling() throws {
         let large = try XCTUnwrap(rk_conv_shape(h: 61, w: 131, c: 96, k: 34, r: 3, s: 3, pads: (1, 1, 1, 1)))
         var pooled = 0
-        let epilogues = [
-            Epilogue(bias: true, add: true, activation: RK_ACTIVATION_PRELU),
-            Epilogue(bias: true, activation: RK_ACTIVATION_RELU), Epilogue(),
-        ]
         for shape in Self.shapes + [large] where shape.oh > 1 && shape.ow > 1 {
+            var test = Self.half(
+                shape, epilogue: Epilogue(bias: true, add: true, activation: RK_ACTIVATION_PRELU))
+            test.src[test.src.count / 2] = .nan
             for isa in halfSets {
                 guard shape.plan(RK_CONV_FORWARD, RK_CONV_BF16, isa, type: RK_BF16)?.pools == 1 else { continue }
-                for epilogue in epilogues {
-                    var test = Self.half(shape, epilogue: epilogue)
-                    test.src[test.src.count / 2] = .nan
-                    let whole = try XCTUnwrap(test.result(RK_CONV_FORWARD, RK_CONV_BF16, isa))
-                    test.epilogue.pool = true
-                    let found = try XCTUnwrap(test.result(RK_CONV_FORWARD, RK_CONV_BF16, isa))
-                    assertSameBits(
-                        found.map { $0.isNaN ? .nan : $0 }, largest(whole, shape), "\(shape.label), \(isa.label)")
-                    pooled += 1
-                }
+                test.epilogue.pool = false
+                let whole = try XCTUnwrap(test.result(RK_CONV_FORWARD, RK_CONV_BF16, isa))
+                test.epilogue.pool = true
+                let found = try XCTUnwrap(test.result(RK_CONV_FORWARD, RK_CONV_BF16, isa)).map { $0.isNaN ? .nan : $0 }
+                assertSameBits(found, largest(whole, shape), "\(shape.label), \(isa.label)")
+                pooled += 1
             }
         }
-        if halfSets.contains(RK_ISA_AMX) { XCTAssertGreaterThanOrEqual(pooled, 12, "nothing pools") }
+        if halfSets.contains(RK_ISA_AMX) { XCTAssertGreaterThanOrEqual(pooled, 4, "nothing pools") }
     }
 
     /// Zeros stay zeros; denormal numbers, which products of bf16 may take for zeros, stay as small.

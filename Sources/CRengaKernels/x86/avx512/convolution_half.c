@@ -3,7 +3,6 @@
 #if defined(__x86_64__)
 #include "../../convolution_half.h"
 #include <immintrin.h>
-#include <math.h>
 #include <string.h>
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,amx-tile,amx-bf16"))),          \
                              apply_to = function)
@@ -48,12 +47,8 @@ INLINE void keep_awake(void) {
       }                                                                                                                                    \
   } while (0)
 
-INLINE void ask(const char **ahead, int32_t lines) {
-  for (int32_t line = 0; line < lines; line++, *ahead += 64) _mm_prefetch(*ahead, _MM_HINT_T1);
-}
-
 INLINE void amx_wide_two(const rk_half_block *b, int64_t row) {
-  const char *first = b->src[0], *second = b->src[1], *ahead = b->ahead;
+  const char *first = b->src[0], *second = b->src[1];
   EACH_STEP(b, 2, {
     _tile_loadd(6, panel, 64);
     _tile_loadd(4, first + offset, row);
@@ -63,20 +58,18 @@ INLINE void amx_wide_two(const rk_half_block *b, int64_t row) {
     _tile_loadd(5, second + offset, row);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
-    ask(&ahead, b->ahead_lines);
     keep_awake();
   });
 }
 
 INLINE void amx_wide_one(const rk_half_block *b, int64_t row) {
-  const char *first = b->src[0], *ahead = b->ahead;
+  const char *first = b->src[0];
   EACH_STEP(b, 2, {
     _tile_loadd(4, first + offset, row);
     _tile_loadd(6, panel, 64);
     _tile_dpbf16ps(0, 4, 6);
     _tile_loadd(7, panel + RK_HALF_PANEL, 64);
     _tile_dpbf16ps(1, 4, 7);
-    ask(&ahead, b->ahead_lines);
     keep_awake();
   });
 }
@@ -126,14 +119,8 @@ static void amx_block(const rk_half_block *b, int32_t rows) {
   if (b->tiles > 3) _tile_stored(3, sums + rows * 48, 64);
 }
 
-/* A quarter of `lines` cache lines: a core waits for few lines at once (16), operands among them. */
-INLINE void ask_quarter(const char **ahead, int32_t lines, int quarter) {
-  for (int32_t line = quarter; line < lines; line += 4, *ahead += 64) _mm_prefetch(*ahead, _MM_HINT_T1);
-}
-
 /* Row i of the map is the top row of the filter for tile i, the middle one for tile i - 1 and the last for tile i - 2. */
-INLINE void amx_slide_tap(const char *src, int64_t row, int64_t pixel, const uint16_t *panel, const char **ahead, int32_t lines,
-                          const int tiles) {
+INLINE void amx_slide_tap(const char *src, int64_t row, int64_t pixel, const uint16_t *panel, const int tiles) {
   _tile_loadd(5, panel, 64);
   _tile_loadd(4, src, pixel);
   _tile_dpbf16ps(0, 4, 5);
@@ -141,24 +128,20 @@ INLINE void amx_slide_tap(const char *src, int64_t row, int64_t pixel, const uin
   _tile_loadd(4, src + row, pixel);
   if (tiles > 1) _tile_dpbf16ps(1, 4, 5);
   _tile_dpbf16ps(0, 4, 6);
-  ask_quarter(ahead, lines, 0);
   _tile_loadd(7, panel + 2 * RK_HALF_PANEL, 64);
   _tile_loadd(4, src + 2 * row, pixel);
   if (tiles > 2) _tile_dpbf16ps(2, 4, 5);
   if (tiles > 1) _tile_dpbf16ps(1, 4, 6);
   _tile_dpbf16ps(0, 4, 7);
-  ask_quarter(ahead, lines, 1);
   if (tiles == 1) return;
   _tile_loadd(4, src + 3 * row, pixel);
   if (tiles > 3) _tile_dpbf16ps(3, 4, 5);
   if (tiles > 2) _tile_dpbf16ps(2, 4, 6);
   _tile_dpbf16ps(1, 4, 7);
-  ask_quarter(ahead, lines, 2);
   if (tiles == 2) return;
   _tile_loadd(4, src + 4 * row, pixel);
   if (tiles > 3) _tile_dpbf16ps(3, 4, 6);
   _tile_dpbf16ps(2, 4, 7);
-  ask_quarter(ahead, lines, 3);
   if (tiles == 3) return;
   _tile_loadd(4, src + 5 * row, pixel);
   _tile_dpbf16ps(3, 4, 7);
@@ -174,8 +157,8 @@ INLINE void amx_slide_tiles(const rk_half_slide *s, const int64_t rows, const in
   if (tiles > 3) _tile_zero(3);
   for (int64_t plane = 0; plane < s->planes; plane++)
     for (int64_t tap = 0; tap < s->taps; tap++, panel += 3 * RK_HALF_PANEL) {
-      const char *src = s->src + plane * s->src_plane + tap * s->tap_step;
-      amx_slide_tap(src, s->src_row, RK_HALF_STEP * 2, panel, &ahead, s->ahead_lines, tiles);
+      amx_slide_tap(s->src + plane * s->src_plane + tap * s->tap_step, s->src_row, RK_HALF_STEP * 2, panel, tiles);
+      for (int32_t i = 0; i < s->ahead_lines; i++, ahead += 64) _mm_prefetch(ahead, _MM_HINT_T1);
       keep_awake();
     }
   _tile_stored(0, sums, 128);
@@ -317,35 +300,7 @@ static void finish(const rk_half_finish *args) {
 /* The larger; NaN where either is. */
 INLINE __m512 larger(__m512 a, __m512 b) { return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a); }
 
-/* The largest of the sums of 2x2 pixels. */
-INLINE __m512 largest(const float *above, const float *below) {
-  const __m512 a = _mm512_loadu_ps(above), b = _mm512_loadu_ps(above + 32), c = _mm512_loadu_ps(below), d = _mm512_loadu_ps(below + 32);
-  const __mmask16 nan = _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q) | _mm512_cmp_ps_mask(c, d, _CMP_UNORD_Q);
-  return _mm512_mask_mov_ps(_mm512_max_ps(_mm512_max_ps(a, b), _mm512_max_ps(c, d)), nan, _mm512_set1_ps(NAN));
-}
-
-/* Without `add`, 32 outputs: bias and ReLU keep the order of numbers, so they follow the choice of the largest. */
-INLINE void finish_pooled_sums(const rk_half_finish *f, int64_t below) {
-  const __m512 zero = _mm512_setzero_ps();
-  const int relu = f->activation == RK_ACTIVATION_RELU;
-  const __m512 bias[2] = {f->bias ? _mm512_loadu_ps(f->bias) : zero, f->bias ? _mm512_loadu_ps(f->bias + 16) : zero};
-  const float *sums = f->sums;
-  uint16_t *dst = f->dst;
-  for (int64_t pixel = 0; 2 * pixel + 1 < f->rows; pixel++, sums += 64, dst += f->dst_row) {
-    __m512 value[2];
-    for (int v = 0; v < 2; v++) {
-      value[v] = _mm512_add_ps(largest(sums + 16 * v, sums + below + 16 * v), bias[v]);
-      if (relu) value[v] = _mm512_max_ps(zero, value[v]);
-    }
-    _mm512_storeu_si512(dst, (__m512i)_mm512_cvtne2ps_pbh(value[1], value[0]));
-  }
-}
-
 static void finish_pooled(const rk_half_finish *f, int64_t below) {
-  if (!f->add && f->activation != RK_ACTIVATION_PRELU && f->lanes == 32) {
-    finish_pooled_sums(f, below);
-    return;
-  }
   const __m512 zero = _mm512_setzero_ps();
   for (int v = 0; 16 * v < f->lanes; v++) {
     const __mmask16 lanes = f->lanes - 16 * v >= 16 ? 0xffff : (__mmask16)((1u << (f->lanes - 16 * v)) - 1);
