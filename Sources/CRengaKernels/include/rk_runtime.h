@@ -95,8 +95,8 @@ int32_t rk_processors(void);
 
 /* A *band* is a step made of steps: a batch is cut into chunks of images, and each chunk is taken through all the band's steps by ONE
  * thread, for which the team is of size 1, so that what one step makes the next finds in that core's own cache. Chunks are taken as by
- * rk_take: each thread has a share, and a slower one takes fewer. No step may touch what another chunk's steps write, so the result does not depend on who takes
- * what; whatever is summed over chunks has a place for each of them. */
+ * rk_take: each thread has a share, and a slower one takes fewer. No step may touch what another chunk's steps write, so the result does
+ * not depend on who takes what; whatever is summed over chunks has a place for each of them. */
 
 /* Most 8-byte words of the arguments of a step in a band. */
 #define RK_BAND_MOST_WORDS 64

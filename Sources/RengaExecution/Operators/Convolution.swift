@@ -4,7 +4,8 @@ import CRengaKernels
 import RengaNetwork
 
 extension Convolution: Executable {
-    /// Sum, activation and pooling run in the epilogue, but for a sum with fewer channels, which follows. PReLU needs its own input for the backward pass, so not in training.
+    /// Sum, activation and pooling run in the epilogue, but for a sum with fewer channels, which follows. PReLU needs its own
+    /// input for the backward pass, so not in training.
     package func fusible(_ purpose: Purpose) -> Fusible {
         let sums: Fusible = [.add, .addOfInput, .addOfFewer]
         return sums.union(purpose == .inference ? [.relu, .prelu, .bounded, .pool] : [.relu, .gate])

@@ -34,7 +34,8 @@ extension Emitter {
         try add(rk_conv_backward_data, args, label, algorithm: algorithmName(plan.algorithm), macs: macs)
     }
 
-    /// dweight (nil while sizes are measured), and dbias where it is wanted, of the convolution that reads src and whose result has the gradient ddst.
+    /// dweight (nil while sizes are measured), and dbias where it is wanted, of the convolution that reads src and whose result has the
+    /// gradient ddst.
     func weightGradient(
         _ plan: rk_conv_plan, src: BufferID, ddst: BufferID, to dweight: UnsafeMutablePointer<Float>?,
         dbias: UnsafeMutablePointer<Float>? = nil, _ label: String = "backward weight", macs: Int
