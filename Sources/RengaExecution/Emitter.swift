@@ -1,65 +1,11 @@
-// Emitter.swift: where operators put their kernels: buffers by name, steps in order, twice: once to measure, once to bind.
-// Not here: which buffers share memory (ArenaLayout), gradients (Emitter+Backward), parameters and weights (Emitter+Parameters).
+// Emitter.swift: where operators put their kernels: buffers by name, steps in order, twice: once to measure, once to bind. Its buffers.
+// Not here: its steps (Emitter+Steps), which buffers share memory (ArenaLayout), gradients (Emitter+Backward), parameters and weights
+// (Emitter+Parameters).
 //
 // The first pass ("measuring") only notes which step touches which buffer: pointers are nil and nothing is added to the program.
 // Lifetimes follow from that, so no operator states them and none can state them wrongly. The second pass gets addresses.
 import CRengaKernels
 import RengaNetwork
-
-/// Names a buffer of a plan.
-package struct BufferID: Hashable, Sendable {
-    let index: Int
-}
-
-/// What the measuring pass learns about a buffer.
-struct BufferRecord {
-    let name: String
-    let bytes: Int
-    let type: rk_type
-    /// Memory that lies outside the arena, or nil.
-    let external: UnsafeMutableRawPointer?
-    let extent: BufferExtent
-    var first = Int.max
-    var last = -1
-}
-
-/// What is being emitted.
-package enum Passage: Sendable {
-    case forward
-    case backward
-    /// The forward pass of a step once more, for a value that was not kept: the same bits, and nothing but the value changes.
-    case recomputation
-}
-
-/// What the measuring pass learns about one fused step.
-struct StepTrace {
-    /// Multiply-accumulates of the forward pass.
-    var macs = 0
-    /// Bytes that the forward pass touches.
-    var bytes = 0
-    /// Values that the backward pass reads.
-    var backwardReads: Set<ValueID> = []
-}
-
-/// Permission to write `new` over `old` in step `step`.
-struct Replacement {
-    let step: Int
-    let old: BufferID
-    let new: BufferID
-}
-
-/// Which buffer holds what so far: put back before the steps of a band are emitted for another chunk.
-struct EmitterNames {
-    /// Buffers made so far.
-    var count = 0
-    var named: [String: BufferID] = [:]
-    var values: [ValueID: BufferID] = [:]
-    var parameters: [String: BufferID] = [:]
-    /// Gradients so far, of values that have one.
-    var gradients: [ValueID: BufferID] = [:]
-    /// Gradients of this step's inputs in the step's type, where the inputs have another.
-    var unsettled: [ValueID: BufferID] = [:]
-}
 
 /// Collects the kernels of one plan. Used by one thread.
 package final class Emitter {
@@ -79,13 +25,14 @@ package final class Emitter {
     var replacements: [Replacement] = []
     var stepCount = 0
     private(set) var scratchFloats = 0
-    private var touchedBytes = 0
+    /// Bytes that the step being prepared touches so far.
+    var touchedBytes = 0
     var names = EmitterNames()
     /// Values whose gradient the parameters' gradients depend on.
     let needsGradient: Set<ValueID>
     var context = StepContext()
     /// By fused step, while measuring.
-    private(set) var traces: [Int: StepTrace] = [:]
+    var traces: [Int: StepTrace] = [:]
     /// The fused steps that run a second time, in order.
     private(set) var recomputed: [Int] = []
 
@@ -125,50 +72,13 @@ package final class Emitter {
     /// Values whose gradient has a buffer, but one that the next writer is to overwrite.
     var unwritten: Set<ValueID> = []
     /// Inside ``alternatives(_:)``: the values that had a gradient before, and those that were unwritten.
-    private var gradientsBefore: (known: Set<ValueID>, unwritten: Set<ValueID>)?
+    var gradientsBefore: (known: Set<ValueID>, unwritten: Set<ValueID>)?
 
     /// Says which fused step the next kernels belong to.
     func begin(group: Int?, name: String, _ passage: Passage = .forward) {
         if passage == .recomputation, let group { recomputed.append(group) }
         context.name = passage == .recomputation ? "\(name): again" : name
         (context.group, context.passage) = (group, passage)
-    }
-
-    /// Adds the steps of `body` so that they are skipped in runs where `cell` holds 0; nil: they always run. What is skipped leaves
-    /// its buffers as they were, so that whoever reads them must depend on the same cell or be content with anything.
-    package func only(
-        where cell: UnsafePointer<Int32>?, _ body: () throws(RengaError) -> Void
-    ) throws(RengaError) {
-        let outside = context.enabled
-        context.enabled = cell
-        defer { context.enabled = outside }
-        try body()
-    }
-
-    /// Adds ways to do one thing, each in a call of ``alternative(where:_:)``: at most one of them runs, so that for the lifetimes of
-    /// buffers they are one step, and each is the first to write what the others write first.
-    func alternatives(_ body: () throws(RengaError) -> Void) throws(RengaError) {
-        gradientsBefore = (Set(gradients.keys), unwritten)
-        defer { gradientsBefore = nil }
-        try body()
-        stepCount += 1
-    }
-
-    /// One way: its cell must exclude those of the others.
-    func alternative(
-        where cell: UnsafePointer<Int32>, _ body: () throws(RengaError) -> Void
-    ) throws(RengaError) {
-        if let before = gradientsBefore {
-            unwritten = before.unwritten.union(gradients.keys.filter { !before.known.contains($0) })
-        }
-        try only(where: cell, body)
-    }
-
-    /// Adds a step that sets a buffer to 0.
-    func clear(_ buffer: BufferID, _ label: String) throws(RengaError) {
-        let args = rk_clear_args(
-            bytes: Int64(records[buffer.index].bytes), dst: UnsafeMutableRawPointer(pointer(buffer)))
-        try add(rk_clear, args, label)
     }
 
     // MARK: - Buffers
@@ -307,87 +217,9 @@ package final class Emitter {
     /// Whether the step being prepared has asked for a pointer: steps before it can no longer be added.
     var isPreparing: Bool { touchedBytes > 0 }
 
-    // MARK: - Steps
-
-    /// Ends a step: adds the kernel while binding. Returns its arguments then.
-    @discardableResult
-    package func add<Args>(
-        _ run: @escaping StepFunction, _ args: Args, _ label: String = "", algorithm: String? = nil, macs: Int = 0
-    ) throws(RengaError) -> UnsafeMutablePointer<Args>? {
-        defer { endStep() }
-        guard band?.isProbe != true else { return nil }
-        let macs = band.map { macs / $0.view.images * batch } ?? macs
-        guard !isMeasuring else {
-            note(macs)
-            return nil
-        }
-        let name = label.isEmpty ? context.name : "\(context.name): \(label)"
-        let info = StepInfo(name: name, group: context.group, algorithm: algorithm, macs: macs, bytes: touchedBytes)
-        guard let band else { return try program.add(info, run, args, enabled: context.enabled) }
-        band.drafts.append(
-            BandStepDraft(run: run, words: try BandStepDraft.words(args), info: info, enabled: context.enabled))
-        return nil
-    }
-
-    /// Copies a value that a step's arguments point to into memory that lives as long as the program. nil while measuring.
-    package func keep<Value>(_ value: Value) throws(RengaError) -> UnsafePointer<Value>? {
-        try table(1) { $0.initialize(to: value) }
-    }
-
-    /// The same for `count` numbers that `fill` writes.
-    package func table<Value>(
-        _ count: Int, _ fill: (UnsafeMutablePointer<Value>) -> Void
-    ) throws(RengaError) -> UnsafePointer<Value>? {
-        guard !isMeasuring, band?.isProbe != true else { return nil }
-        if let again = band?.known?.popFirst() { return UnsafePointer(again.assumingMemoryBound(to: Value.self)) }
-        let made: UnsafeMutablePointer<Value> = try program.room(count)
-        fill(made)
-        band?.kept.append(UnsafeMutableRawPointer(made))
-        return UnsafePointer(made)
-    }
-
-    /// Adds a step that copies `old` to `new` of the same type, and drops it where both came to lie in the same place.
-    package func copy(_ old: BufferID, to new: BufferID, _ label: String) throws(RengaError) {
-        mayReplace(old, by: new)
-        let (src, dst) = (pointer(old), pointer(new))
-        if !isMeasuring, band?.isProbe != true, src == dst { return endStep() }
-        try add(rk_sum, sum(of: [src], to: dst, elements: elements(of: new), type: records[new.index].type), label)
-    }
-
     private func noteRead(_ value: ValueID) {
         guard isMeasuring, band?.isTrial != true, recipes[value] == nil || band == nil else { return }
         guard let group = context.reader ?? (context.passage == .backward ? context.group : nil) else { return }
         traces[group, default: StepTrace()].backwardReads.insert(value)
-    }
-
-    private func note(_ macs: Int) {
-        guard let group = context.group, context.passage == .forward, band?.isTrial != true else { return }
-        traces[group, default: StepTrace()].macs += macs
-        traces[group, default: StepTrace()].bytes += touchedBytes
-    }
-
-    private func endStep() {
-        touchedBytes = 0
-        guard let band else { return stepCount += gradientsBefore == nil ? 1 : 0 }
-        if !band.isProbe { band.step += 1 }
-    }
-
-    /// Arguments of a plain sum of at most `RK_MAX_SUM` terms.
-    func sum(
-        of terms: [UnsafeMutableRawPointer?], to dst: UnsafeMutableRawPointer?, elements: Int, type: rk_type,
-        scale: Float = 1, relu: Bool = false
-    ) -> rk_sum_args {
-        var args = rk_sum_args()
-        (args.isa, args.type) = (isa, type)
-        args.count = Int64(elements)
-        args.terms = Int32(terms.count)
-        args.scale = scale
-        args.relu = relu ? 1 : 0
-        args.dst = UnsafeMutableRawPointer(dst)
-        withUnsafeMutableBytes(of: &args.src) { raw in
-            let slots = raw.bindMemory(to: UnsafeRawPointer?.self)
-            for (index, term) in terms.enumerated() where index < slots.count { slots[index] = UnsafeRawPointer(term) }
-        }
-        return args
     }
 }
