@@ -17,16 +17,23 @@ INLINE void store(float *to, vec value, int64_t part) {
   else store_part(to, value, part);
 }
 
-/* Halves of words: vectors of bf16. A tail goes by way of the stack. */
+/* Halves of words: vectors of bf16. */
 typedef uint16_t halves __attribute__((ext_vector_type(WIDTH)));
 typedef uint16_t halves_unaligned __attribute__((ext_vector_type(WIDTH), aligned(2)));
 typedef uint32_t word_vec __attribute__((ext_vector_type(WIDTH)));
 
+#ifndef load_halves /* by way of the stack */
+INLINE halves load_halves(const uint16_t *from, int64_t part) {
+  halves half = {0};
+  __builtin_memcpy(&half, from, (size_t)part * sizeof *from);
+  return half;
+}
+INLINE void store_halves(uint16_t *to, halves half, int64_t part) { __builtin_memcpy(to, &half, (size_t)part * sizeof *to); }
+#endif
+
 INLINE vec load_bf16(const void *map, int64_t i, int64_t part) {
   const uint16_t *from = (const uint16_t *)map + i;
-  halves half = {0};
-  if (part == WIDTH) half = *(const halves_unaligned *)from;
-  else __builtin_memcpy(&half, from, (size_t)part * sizeof *from);
+  const halves half = part == WIDTH ? *(const halves_unaligned *)from : load_halves(from, part);
   return (vec)(__builtin_convertvector(half, word_vec) << 16);
 }
 
@@ -36,7 +43,7 @@ INLINE void store_bf16(void *map, int64_t i, vec value, int64_t part) {
   const word_vec bits = (word_vec)value, rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
   const halves half = __builtin_convertvector(value == value ? rounded : (bits >> 16 | 0x40), halves);
   if (part == WIDTH) *(halves_unaligned *)to = half;
-  else __builtin_memcpy(to, &half, (size_t)part * sizeof *to);
+  else store_halves(to, half, part);
 }
 
 INLINE vec load_f32(const void *map, int64_t i, int64_t part) { return load((const float *)map + i, part); }
@@ -243,6 +250,7 @@ INLINE int64_t narrow_part(int64_t left, int64_t part) { return left < part ? le
 #define OF_TYPE(name) name##_f32
 #define load_map load_f32
 #define store_map store_f32
+#include "loops_joins.h"
 #include "loops_maps.h"
 #include "loops_norm.h"
 #include "loops_sums.h"
@@ -256,6 +264,7 @@ INLINE int64_t narrow_part(int64_t left, int64_t part) { return left < part ? le
 #define OF_TYPE(name) name##_bf16
 #define load_map load_bf16
 #define store_map store_bf16
+#include "loops_joins.h"
 #include "loops_maps.h"
 #include "loops_norm.h"
 #include "loops_sums.h"
@@ -265,12 +274,12 @@ INLINE int64_t narrow_part(int64_t left, int64_t part) { return left < part ? le
 #undef load_map
 #undef store_map
 
-#define TABLE(type, norm)                                                                                                                  \
-  {.affine = affine_##norm, .bytes = bytes, .moments = moments_##type, .gradient_moments = gradient_moments_##type,                        \
-   .gradient_affine = gradient_affine_##norm, .prelu = prelu_##type, .prelu_gradient = prelu_gradient_##type, .fold = fold,                \
-   .sum = sum_##type, .relu_backward = relu_backward_##type, .window_max = window_max_##type, .window_sum = window_sum_##type,             \
+#define TABLE(type, rounds)                                                                                                                \
+  {.affine = affine_##rounds, .bytes = bytes, .moments = moments_##type, .gradient_moments = gradient_moments_##type,                      \
+   .gradient_affine = gradient_affine_##rounds, .prelu = prelu_##type, .prelu_gradient = prelu_gradient_##type, .fold = fold,              \
+   .sum = sum_##rounds, .relu_backward = relu_backward_##type, .window_max = window_max_##type, .window_sum = window_sum_##type,           \
    .window_max_gradient = window_max_gradient_##type, .window_sum_gradient = window_sum_gradient_##type, .copy = copy_##type,              \
-   .philox = philox, .dropout = dropout_##type, .scaled = scaled_##type, .widen = widen_##type, .narrow = narrow_##type,                   \
+   .philox = philox, .dropout = dropout_##type, .scaled = scaled_##rounds, .widen = widen_##type, .narrow = narrow_##type,                 \
    .exponentials = exponentials_##type, .maximum = maximum_##type, .dot = dot, .softmax_gradient = softmax_gradient_##type,                \
    .shifted = shifted, .log_softmax_gradient = log_softmax_gradient_##type, .pointwise = pointwise_##type,                                 \
    .pointwise_gradient = pointwise_gradient_##type, .arithmetic = arithmetic_##type,                                                       \

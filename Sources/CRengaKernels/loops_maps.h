@@ -4,8 +4,6 @@
  *   load_map, store_map     a vector of floats from and to element i of a map.
  * Not here: arrays that are float in any case (loops_body.h). */
 
-INLINE void OF_TYPE(add_to_map)(void *sum, int64_t i, vec x, int64_t part) { store_map(sum, i, load_map(sum, i, part) + x, part); }
-
 /* ---- Elementwise ---- */
 
 INLINE void OF_TYPE(prelu_at)(rk_prelu_loop a, int64_t i, int64_t j, int64_t part) {
@@ -30,26 +28,6 @@ static void OF_TYPE(prelu_gradient)(const rk_prelu_gradient_loop *loop) {
   const rk_prelu_gradient_loop a = *loop;
   if (a.dslope != NULL) clear(a.dslope, a.period);
   EACH_PERIODIC(a.count, a.period, OF_TYPE(prelu_gradient_at)(a, i, j, part))
-}
-
-INLINE void OF_TYPE(sum_at)(const void *const *src, int32_t terms, float scale, int relu, void *dst, int64_t i, int64_t part) {
-  vec total = load_map(src[0], i, part);
-  for (int32_t k = 1; k < terms; k++) total += load_map(src[k], i, part);
-  total *= scale;
-  store_map(dst, i, relu ? rectify(total) : total, part);
-}
-
-/* The sum of the part that begins at `begin`, with the common numbers of terms unrolled. */
-static void OF_TYPE(sum)(const rk_sum_args *args, int64_t begin, int64_t end) {
-  const void *src[RK_MAX_SUM] = {0};
-  for (int32_t k = 0; k < args->terms; k++) src[k] = rk_at(args->src[k], TYPE, begin);
-  const int64_t count = end - begin;
-  const int32_t terms = args->terms, relu = args->relu;
-  const float scale = args->scale;
-  void *dst = rk_to(args->dst, TYPE, begin);
-  if (terms == 1) EACH(count, OF_TYPE(sum_at)(src, 1, scale, relu, dst, j, part));
-  else if (terms == 2) EACH(count, OF_TYPE(sum_at)(src, 2, scale, relu, dst, j, part));
-  else EACH(count, OF_TYPE(sum_at)(src, terms, scale, relu, dst, j, part));
 }
 
 INLINE vec OF_TYPE(masked)(const void *dst, const void *ddst, int64_t i, int64_t part) {
@@ -77,11 +55,6 @@ static void OF_TYPE(copy)(const rk_copy_loop *loop) {
   const rk_copy_loop a = *loop;
   for (int64_t row = 0; row < a.rows; row++)
     EACH(a.count, OF_TYPE(copy_at)(a, row * a.dst_step + j, row * a.src_step + j, part));
-}
-
-static void OF_TYPE(scaled)(int64_t count, float scale, const void *src, int32_t accumulate, void *dst) {
-  if (accumulate) EACH(count, OF_TYPE(add_to_map)(dst, j, load_map(src, j, part) * scale, part));
-  else EACH(count, store_map(dst, j, load_map(src, j, part) * scale, part));
 }
 
 static void OF_TYPE(widen)(int64_t count, const void *src, float *dst) { EACH(count, store(dst + j, load_map(src, j, part), part)); }

@@ -1,5 +1,5 @@
 /* loops.c (avx512): the inner loops on vectors of sixteen with AVX-512 F, BW, DQ, VL; and, where AVX512_BF16 rounds (denormal numbers to
- * zero), those of batch norm that store bf16. */
+ * zero), those of batch norm and of sums that store bf16. */
 #include "../../loops.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -16,6 +16,8 @@ typedef int32_t mask __attribute__((ext_vector_type(WIDTH)));
 static inline __mmask16 edge_mask(int64_t part) { return (__mmask16)((1u << part) - 1); }
 static inline vec load_part(const float *from, int64_t part) { return (vec)_mm512_maskz_loadu_ps(edge_mask(part), from); }
 static inline void store_part(float *to, vec value, int64_t part) { _mm512_mask_storeu_ps(to, edge_mask(part), (__m512)value); }
+#define load_halves(from, part) ((halves)_mm256_maskz_loadu_epi16(edge_mask(part), from))
+#define store_halves(to, half, part) _mm256_mask_storeu_epi16(to, edge_mask(part), (__m256i)(half))
 
 #include "../../loops_body.h"
 #pragma clang attribute pop
@@ -30,6 +32,7 @@ INLINE void store_rounded(void *map, int64_t i, vec value, int64_t part) {
 #define OF_TYPE(name) name##_rounded
 #define load_map load_bf16
 #define store_map store_rounded
+#include "../../loops_joins.h"
 #include "../../loops_norm.h"
 #pragma clang attribute pop
 
