@@ -8,9 +8,7 @@
 #define _GNU_SOURCE 1 /* processors and who may run on them */
 #include "runtime_places.h"
 #ifdef __linux__
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -18,7 +16,7 @@
 /* Workers of a run that ended less long ago are still awake. */
 #define ASLEEP_SECONDS 0.5e-3
 
-/* The workers of the last run that this thread called for, and where they were; when it ended. */
+/* The workers of the last run that this thread called for, and where they were; when it ended. Some may have ended since. */
 typedef struct crew {
   rk_place of[RK_MOST_PLACED];
   double ended;
@@ -62,35 +60,36 @@ static int choose_processor(rk_places *places, int wish) {
   return -1;
 }
 
-/* Whether a worker (0: this thread) may run wherever its caller may: who has another set was bound by the user, or is being placed by another
+/* Whether a thread (its number; 0: this one) may run wherever its caller may: who has another set was bound by the user, or is being placed by another
  * caller at this moment. Nobody is ever given another set than the one found here, so that it does not matter who gives it back last. */
-static int is_free(const rk_places *places, pid_t worker) {
+static int is_free(const rk_places *places, pid_t thread) {
   cpu_set_t own;
-  return sched_getaffinity(worker, sizeof own, &own) == 0 && CPU_EQUAL(&own, &places->open);
+  return sched_getaffinity(thread, sizeof own, &own) == 0 && CPU_EQUAL(&own, &places->open);
 }
 
-static int allow_only(pid_t worker, int processor) {
+static int allow_only(pid_t thread, int processor) {
   cpu_set_t one;
   CPU_ZERO(&one);
   CPU_SET(processor, &one);
-  return sched_setaffinity(worker, sizeof one, &one) == 0;
+  return sched_setaffinity(thread, sizeof one, &one) == 0;
 }
 
-static void allow_all(const rk_places *places, pid_t worker) { (void)sched_setaffinity(worker, sizeof places->open, &places->open); }
+static void allow_all(const rk_places *places, pid_t thread) { (void)sched_setaffinity(thread, sizeof places->open, &places->open); }
 
 void rk_places_begin(rk_places *places, int32_t threads) {
   crew *crew = places->crew = &own_crew;
   if (sched_getaffinity(0, sizeof places->open, &places->open) != 0) CPU_ZERO(&places->open);
   (void)take_processor(places, sched_getcpu()); /* the caller is the host's thread: nobody moves it */
   if (!is_virtual() || now() - crew->ended < ASLEEP_SECONDS) return;
+  rk_workers_hold();
   for (int32_t i = 0; i < threads - 1 && i < RK_MOST_PLACED; i++) {
-    const pid_t worker = crew->of[i].worker;
-    /* A child of fork remembers threads that it does not have. */
-    if (worker == 0 || syscall(SYS_tgkill, getpid(), worker, 0) != 0 || !is_free(places, worker)) continue;
+    const pid_t number = rk_worker_number(crew->of[i].worker);
+    if (number == 0 || !is_free(places, number)) continue;
     const int processor = choose_processor(places, crew->of[i].processor);
-    if (processor >= 0 && allow_only(worker, processor))
-      places->placed[places->count++] = (rk_place){.worker = worker, .processor = processor};
+    if (processor >= 0 && allow_only(number, processor))
+      places->placed[places->count++] = (rk_place){.worker = crew->of[i].worker, .processor = processor};
   }
+  rk_workers_release();
 }
 
 /* Moves this thread away from others of its team; it may leave that place again as before. */
@@ -100,9 +99,9 @@ static void move_away(rk_places *places) {
   if (processor >= 0 && allow_only(0, processor)) allow_all(places, 0);
 }
 
-static int was_placed(const rk_places *places, pid_t worker) {
+static int was_placed(const rk_places *places, rk_worker worker) {
   for (int32_t i = 0; i < places->count; i++)
-    if (places->placed[i].worker == worker) return 1;
+    if (places->placed[i].worker.desk == worker.desk && places->placed[i].worker.turn == worker.turn) return 1;
   return 0;
 }
 
@@ -111,7 +110,7 @@ void rk_places_arrive(rk_places *places, const rk_team *team) {
     if (places->count == 0) sched_yield(); /* one who waits behind this thread can begin, and move */
     return;
   }
-  const pid_t worker = (pid_t)syscall(SYS_gettid);
+  const rk_worker worker = rk_worker_self();
   if (!was_placed(places, worker)) move_away(places);
   if (team->tid > RK_MOST_PLACED) return;
   crew *crew = places->crew;
@@ -120,7 +119,12 @@ void rk_places_arrive(rk_places *places, const rk_team *team) {
 
 void rk_places_end(rk_places *places) {
   crew *crew = places->crew;
-  for (int32_t i = 0; i < places->count; i++) allow_all(places, places->placed[i].worker);
+  if (places->count > 0) rk_workers_hold();
+  for (int32_t i = 0; i < places->count; i++) {
+    const pid_t number = rk_worker_number(places->placed[i].worker);
+    if (number != 0) allow_all(places, number);
+  }
+  if (places->count > 0) rk_workers_release();
   crew->ended = now();
 }
 #else

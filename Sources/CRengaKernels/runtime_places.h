@@ -3,6 +3,7 @@
 #ifndef RK_RUNTIME_PLACES_H
 #define RK_RUNTIME_PLACES_H
 #include "rk_runtime.h"
+#include "runtime_workers.h"
 #include <sched.h> /* the includer has defined _GNU_SOURCE */
 #include <stdatomic.h>
 
@@ -12,9 +13,10 @@ enum { RK_MOST_PROCESSORS = 1024 };
 /* Workers that a caller places at most: each costs it a few calls of the system. */
 enum { RK_MOST_PLACED = 16 };
 
-/* A worker and a processor; the system's number of the worker is 0 where it is not known. */
+/* A worker and a processor. */
 typedef struct rk_place {
-  int32_t worker, processor;
+  rk_worker worker;
+  int32_t processor;
 } rk_place;
 
 /* The places of one run. All zero at the start. */

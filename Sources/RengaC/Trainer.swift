@@ -1,5 +1,5 @@
-// Trainer.swift: training and evaluation across the border.
-// Not here: the loop, recipes, checkpoints (RengaTraining).
+// Trainer.swift: training across the border.
+// Not here: evaluation (Evaluation.swift); the loop, recipes, checkpoints (RengaTraining).
 // swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
 
 import CRengaAPI
@@ -189,46 +189,6 @@ public func renga_trainer_memory(
 public func renga_trainer_save(_ trainer: OpaquePointer?, _ path: UnsafePointer<CChar>?) -> renga_status {
     guarded { () throws(RengaError) in
         try reading(trainer) { (trainer) throws(RengaError) in try trainer.save(to: try text(path, "path")) }
-    }
-}
-
-@c @implementation
-public func renga_evaluate(
-    _ network: OpaquePointer?, _ dataset: OpaquePointer?, _ threads: Int32,
-    _ out_accuracy: UnsafeMutablePointer<Double>?, _ out_loss: UnsafeMutablePointer<Double>?,
-    _ out_confusion: UnsafeMutablePointer<Int64>?, _ confusion_count: Int
-) -> renga_status {
-    renga_evaluate_in(network, dataset, 0, threads, out_accuracy, out_loss, out_confusion, confusion_count)
-}
-
-@c @implementation
-public func renga_evaluate_in(
-    _ network: OpaquePointer?, _ dataset: OpaquePointer?, _ precision: Int32, _ threads: Int32,
-    _ out_accuracy: UnsafeMutablePointer<Double>?, _ out_loss: UnsafeMutablePointer<Double>?,
-    _ out_confusion: UnsafeMutablePointer<Int64>?, _ confusion_count: Int
-) -> renga_status {
-    guarded { () throws(RengaError) in
-        out_accuracy?.pointee = 0
-        out_loss?.pointee = 0
-        let network = try object(network, "network", as: NetworkObject.self).value
-        let dataset = try object(dataset, "dataset", as: DatasetObject.self).value
-        let precision = try Precision(precision, "precision")
-        let threads = try threadCount(threads, "threads")
-        if out_confusion != nil {
-            let classes = try Trainer.classes(of: network)
-            guard classes <= Evaluation.mostConfusedClasses else {
-                throw RengaError(
-                    .unsupported,
-                    "a confusion matrix of more than \(Evaluation.mostConfusedClasses) classes is not counted; the network has "
-                        + "\(classes): pass NULL for out_confusion")
-            }
-            try checkRoom(confusion_count, "confusion_count", needed: classes * classes)
-        }
-        let evaluation = try Evaluation(of: network, on: dataset, threads: threads, precision: precision)
-        out_accuracy?.pointee = evaluation.accuracy
-        out_loss?.pointee = evaluation.loss
-        guard let out_confusion else { return }
-        for (index, count) in evaluation.confusion.enumerated() { out_confusion[index] = Int64(count) }
     }
 }
 

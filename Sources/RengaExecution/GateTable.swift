@@ -1,5 +1,6 @@
 // GateTable.swift: the gates of stochastic depth in a training plan: what is drawn before a run, and the cells in memory by which steps
-// are skipped. Not here: the law of the draws (RengaNetwork.StochasticGate), what is emitted around a gate (GatedStep).
+// are skipped. Not here: the law of the draws (RengaNetwork.StochasticGate), what depends on which gate (GateTable+Needs), what is emitted
+// around a gate (GatedStep) and instead of work that is left out (GateTable+Backward).
 //
 // A value is needed only where one of its readers is: what leads to a gate alone is needed where that gate is open. The gradient behind
 // a closed gate is zero, so that backward work there is always left out; forward work is where the gate's layer says so.
@@ -81,13 +82,13 @@ package final class GateTable {
 
     /// Layers with gates, by fused step, in order.
     private let entries: [Entry]
-    private let entryOfStep: [Int: Int]
+    let entryOfStep: [Int: Int]
     /// For each fused step the entries of which one must be open; nil: it is always needed.
-    private let needs: [Pass: [Set<Int>?]]
-    private var needOfValue: [ValueID: Set<Int>?] = [:]
+    let needs: [Pass: [Set<Int>?]]
+    var needOfValue: [ValueID: Set<Int>?] = [:]
     /// By fused step.
     private var narrowParts: [Int: NarrowPart] = [:]
-    private let skips: Bool
+    let skips: Bool
     private var cells: [Condition: UnsafeMutablePointer<Int32>] = [:]
     private var blocks: [Buffer] = []
     private var forced: [String: [Bool]]?
@@ -118,52 +119,6 @@ package final class GateTable {
         }
         needs = [.forward: forward, .backward: backward]
         narrowParts = GateTable.narrowParts(graph, steps, entries, entryOfStep)
-    }
-
-    /// Convolutions whose only reader is a batch norm with two gates of its own, with the channels of the gate that has fewer, where
-    /// those are at most half of them: what else there is to do for every channel would eat up less.
-    private static func narrowParts(
-        _ graph: Graph, _ steps: [FusedStep], _ entries: [Entry], _ entryOfStep: [Int: Int]
-    ) -> [Int: NarrowPart] {
-        var makers: [ValueID: Int] = [:]
-        var readers = [Int](repeating: 0, count: graph.shapes.count)
-        for value in graph.outputs + steps.flatMap(\.reads) { readers[value] += 1 }
-        var parts: [Int: NarrowPart] = [:]
-        for (index, step) in steps.enumerated() {
-            makers[step.output] = index
-            guard let number = entryOfStep[index], graph.nodes[step.node].op is BatchNorm,
-                entries[number].parts == 2, readers[step.inputs[0]] == 1, let maker = makers[step.inputs[0]],
-                canNarrow(graph, steps[maker])
-            else { continue }
-            let c = graph.shapes[step.output].c
-            let channels = entries[number].op.channels(c).enumerated().min { $0.element.count < $1.element.count }
-            guard let channels, (1..<c / 2 + 1).contains(channels.element.count) else { continue }
-            parts[maker] = NarrowPart(entry: number, part: channels.offset, channels: channels.element)
-        }
-        return parts
-    }
-
-    private static func canNarrow(_ graph: Graph, _ step: FusedStep) -> Bool {
-        guard let convolution = graph.nodes[step.node].op as? Convolution else { return false }
-        return convolution.groups == 1 && !convolution.hasBias && step.nodes == [step.node]
-    }
-
-    /// For each value the entries one of which must be open for its contents to matter; nil: they always do.
-    private static func needs(
-        _ graph: Graph, _ steps: [FusedStep], _ entryOfStep: [Int: Int]
-    ) -> [ValueID: Set<Int>?] {
-        var needs: [ValueID: Set<Int>?] = [:]
-        for output in graph.outputs { needs[output] = .some(nil) }
-        func join(_ value: ValueID, _ need: Set<Int>?) {
-            guard let known = needs[value] else { return needs[value] = .some(need) }
-            needs[value] = .some(known.flatMap { known in need.map { known.union($0) } })
-        }
-        for (index, step) in steps.enumerated().reversed() {
-            let own = needs[step.output] ?? nil
-            for input in step.inputs { join(input, entryOfStep[index].map { [$0] } ?? own) }
-            if let add = step.add { join(add, own) }
-        }
-        return needs
     }
 }
 
@@ -282,46 +237,5 @@ extension GateTable {
     func cellOfNeed(_ pass: Pass, _ step: Int) throws(RengaError) -> UnsafePointer<Int32>? {
         guard needs[pass]?[step] != nil else { return nil }
         return try cell(.needed(pass, step: step))
-    }
-
-    /// Before the backward pass of a step that is left out in some runs: what it alone would write is cleared in those runs. Gradients of
-    /// parameters, and those of values that other steps add to.
-    func prepareBackward(_ index: Int, _ step: FusedStep, _ emit: Emitter) throws(RengaError) {
-        guard skips, entryOfStep[index] != nil || needs[.backward]?[index] != nil else { return }
-        let isIdle = try cell(.idle(step: index))
-        try emit.only(where: isIdle) { () throws(RengaError) in try emit.clearParameterGradients(step.node) }
-        for input in step.inputs where mayMiss(input, from: index) {
-            try emit.only(where: isIdle) { () throws(RengaError) in try emit.clearGradient(input) }
-        }
-        guard let add = step.add, let writes = needs[.backward]?[index], (needOfValue[add] ?? nil) != writes else {
-            return
-        }
-        let isUnneeded = try cell(.unneeded(step: index))
-        try emit.only(where: isUnneeded) { () throws(RengaError) in try emit.clearGradient(add) }
-    }
-
-    /// Whether the gradient of an input may be wanted in a run in which the step does not write its part of it.
-    private func mayMiss(_ value: ValueID, from index: Int) -> Bool {
-        guard let writes = entryOfStep[index].map({ [$0] }) ?? needs[.backward]?[index] else { return false }
-        return (needOfValue[value] ?? nil) != writes
-    }
-}
-
-extension Emitter {
-    /// Sets the gradients of all parameters of a node to 0.
-    fileprivate func clearParameterGradients(_ node: Int) throws(RengaError) {
-        let specs = try graph.nodes[node].op.parameters(graph.nodes[node].inputs.map { shape($0) })
-        for spec in specs {
-            guard let gradient = parameterGradient(node, spec.name) else { continue }
-            let bytes = Int64(spec.count * MemoryLayout<Float>.stride)
-            try add(rk_clear, rk_clear_args(bytes: bytes, dst: gradient), "backward, closed")
-        }
-    }
-
-    /// Sets the gradient of a value to 0 if nothing has been written to it yet; the next writer overwrites it.
-    fileprivate func clearGradient(_ value: ValueID) throws(RengaError) {
-        guard gradients[value] == nil, let target = try gradientTarget(value) else { return }
-        try clear(target.buffer, "backward, closed")
-        unwritten.insert(value)
     }
 }

@@ -1,4 +1,5 @@
-// RuntimeTests: the team of threads, the program that runs steps, the limits it takes from its surroundings.
+// RuntimeTests: the team of threads, the program that runs steps, instruction sets.
+// Not here: where threads run (RuntimePlacesTests), memory (MemoryTests).
 import CRengaKernels
 import Glibc
 import XCTest
@@ -180,30 +181,6 @@ final class RuntimeTests: XCTestCase {
         }
     }
 
-    /// Workers that slept are kept on one processor while they run; afterwards they may run wherever they could before.
-    func testThreadsMayRunWhereTheyCouldBefore() throws {
-        typealias Affinity = @convention(c) (pthread_t, Int, UnsafeMutableRawPointer?) -> Int32
-        let affinity = try XCTUnwrap(dlsym(nil, "pthread_getaffinity_np").map { unsafeBitCast($0, to: Affinity.self) })
-        func open(_ thread: pthread_t) -> Int {
-            var set = [UInt8](repeating: 0, count: 128)
-            return affinity(thread, set.count, &set) == 0 ? set.reduce(0) { $0 + $1.nonzeroBitCount } : -1
-        }
-        let threads = Guarded<pthread_t>(count: Int(RK_MAX_THREADS), repeating: pthread_self())
-        let note: rk_step_fn = { raw, team in
-            guard let raw, let team else { return }
-            let threads = UnsafeMutablePointer(mutating: raw.assumingMemoryBound(to: pthread_t.self))
-            threads[Int(team.pointee.tid)] = pthread_self()
-            rk_team_barrier(team)
-        }
-        let before = open(pthread_self())
-        for size: Int32 in [2, 2, 3, 2, 2] {
-            usleep(5_000)  // workers of the run before sleep again
-            XCTAssertEqual(rk_run([rk_step(run: note, args: threads.pointer, enabled: nil)], 1, size, nil, nil), 0)
-            XCTAssertEqual(threads.values.prefix(Int(size)).map(open).filter { $0 != before }, [], "\(size) threads")
-        }
-        XCTAssertTrue(threads.isIntact)
-    }
-
     func testSeveralCallersAtOnce() {
         let threads = (0..<4).compactMap { _ in
             Spawned {
@@ -232,43 +209,6 @@ final class RuntimeTests: XCTestCase {
                 XCTAssertEqual(next, count)
             }
         }
-    }
-
-    func testMemoryIsAlignedAndRefusedSoftly() {
-        for bytes in [0, 1, 63, 64, 65, 100_000] {
-            let block = rk_alloc(bytes)
-            XCTAssertNotNil(block)
-            XCTAssertEqual(UInt(bitPattern: block) % UInt(RK_ALIGNMENT), 0)
-            rk_free(block)
-        }
-        XCTAssertNil(rk_alloc(Int.max))
-        XCTAssertNil(rk_alloc(Int(bitPattern: UInt.max)))
-        rk_free(nil)
-    }
-
-    /// One byte of each whole huge page, whoever comes first; nothing behind the block.
-    func testTouchedPages() throws {
-        let (page, bytes, touched) = (2 << 20, 8 << 20, 7 << 20)
-        let block = try XCTUnwrap(rk_alloc(bytes)).initializeMemory(as: UInt8.self, repeating: 7, count: bytes)
-        defer { rk_free(block) }
-        var args = rk_touch_args(block: block, bytes: touched)
-        for threads in [1, 2, 3] as [Int32] {
-            block.update(repeating: 7, count: bytes)
-            withUnsafePointer(to: &args) { args in
-                var step = rk_step(run: rk_touch, args: args, enabled: nil)
-                XCTAssertEqual(rk_run(&step, 1, threads, nil, nil), 0)
-            }
-            for i in stride(from: 0, to: bytes, by: page / 2) {
-                XCTAssertEqual(block[i], i % page == 0 && i + page <= touched ? 0 : 7, "byte \(i)")
-            }
-        }
-    }
-
-    func testMessageBufferIsTheThreadsOwn() {
-        let mine = UInt(bitPattern: rk_message_buffer())
-        XCTAssertEqual(mine, UInt(bitPattern: rk_message_buffer()))
-        let differs = Spawned { UInt(bitPattern: rk_message_buffer()) != mine && rk_message_buffer()?[0] == 0 }
-        XCTAssertEqual(differs?.join(), true)
     }
 
     /// A child of fork has only the thread that called it: its first program must build a team anew.
@@ -324,34 +264,4 @@ final class RuntimeTests: XCTestCase {
         XCTAssertEqual(RK_ISA_AMX.label, "amx")
         XCTAssertEqual(rk_isa(rawValue: 99).label, "unknown")
     }
-}
-
-/// A POSIX thread that answers yes or no.
-private final class Spawned {
-    private final class Box {
-        let body: () -> Bool
-        var answer = false
-        init(_ body: @escaping () -> Bool) { self.body = body }
-    }
-    private let box: Box
-    private var thread = pthread_t()
-
-    init?(_ body: @escaping () -> Bool) {
-        box = Box(body)
-        let passed = Unmanaged.passRetained(box)
-        let failed = pthread_create(
-            &thread, nil,
-            { raw in
-                guard let raw else { return nil }
-                let box = Unmanaged<Box>.fromOpaque(raw).takeRetainedValue()
-                box.answer = box.body()
-                return nil
-            }, passed.toOpaque())
-        if failed != 0 {
-            passed.release()
-            return nil
-        }
-    }
-
-    func join() -> Bool { pthread_join(thread, nil) == 0 && box.answer }
 }

@@ -207,7 +207,7 @@ final class SessionTests: XCTestCase {
         assertFails(.invalidArgument, "1...2") { try session.run(images, n: 3) }
         assertFails(.invalidArgument, "1 inputs") { try session.run([], outputs: [], n: 2) }
         var numbers = images[0] + [0]
-        try numbers.withUnsafeMutableBufferPointer { numbers in
+        numbers.withUnsafeMutableBufferPointer { numbers in
             guard let base = numbers.baseAddress else { return }
             let shape = Shape(n: 2, h: 6, w: 7, c: 3)
             let (source, room) = (InputView(data: base, shape: shape), OutputView(data: base, count: 10))

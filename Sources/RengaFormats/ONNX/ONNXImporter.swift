@@ -1,36 +1,7 @@
 // ONNXImporter.swift: an ONNX graph on its way to a network: values, layers and weights so far, and the nodes that cannot come along.
-// Nodes are visited in the file's (topological) order; a handler a type of operator. Not here: the handlers (ONNXHandlers…), the file (ONNXModel.swift).
+// Nodes are visited in the file's (topological) order; a handler a type of operator. Not here: the handlers (ONNXHandlers…), what a value
+// is (ONNXValue.swift), the file (ONNXModel.swift).
 import RengaNetwork
-
-/// What a name of the graph stands for.
-struct ONNXValue {
-    /// The map, …
-    var map: ValueID?
-    /// … how the tensor's axes lie on it, …
-    var view = ONNXView([])
-    /// … and factors and offsets for each channel that are still to be applied to it, …
-    var steps: [ONNXStep] = []
-    /// … or the numbers themselves.
-    var constant: ONNXConstant?
-    /// Whether the map without those factors and offsets is read elsewhere, too.
-    var isShared = false
-}
-
-/// A factor (or divisor) or an offset for each channel of a map, in the order of its memory.
-struct ONNXStep {
-    enum Kind { case multiply, divide, add, subtract }
-    let kind: Kind
-    let values: [Double]
-    /// One number for all channels.
-    let isScalar: Bool
-}
-
-/// A node that cannot be imported.
-struct ONNXRefusal {
-    let node: String
-    let type: String
-    let reason: String
-}
 
 /// The state of an import. Handlers read their inputs from it and put layers and outputs into it.
 final class ONNXImporter {
