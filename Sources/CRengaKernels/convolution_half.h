@@ -1,5 +1,5 @@
 /* convolution_half.h: the micro-kernels of convolution on bf16 operands, for the instruction sets that multiply them.
- * Not here: blocking, packing, threads (convolution_half.c, convolution_half_backward_weight.c). */
+ * Not here: blocking, packing, threads (convolution_half.c and its parts). */
 #ifndef RK_CONVOLUTION_HALF_H
 #define RK_CONVOLUTION_HALF_H
 #include "convolution_internal.h"
@@ -12,13 +12,14 @@ enum { RK_HALF_TILES = 4 };
 enum { RK_HALF_PANEL = RK_HALF_STEP * RK_HALF_LANES };
 
 /* sums[tile][row][output] = the products of each row's operands with a panel. A row's operands are outer x inner runs of `steps` steps
- * each; what lies behind the end of a run is multiplied with zeros of the panel. */
+ * each; what lies behind the end of a run is multiplied with zeros of the panel: unless it is finite, `tail` says where it begins. */
 typedef struct rk_half_block {
   const char *src[RK_HALF_TILES];
   int64_t src_row, outer, outer_step, inner, inner_step, steps; /* distances in bytes */
   const uint16_t *panel;
   float *sums;
   int32_t tiles, vectors; /* at most 4 tiles of 1 vector, 2 of 2 */
+  int32_t tail; /* operands that a run's last step has: what lies behind them counts as zero, with the same bits; 0: as it is (quicker) */
 } rk_half_block;
 
 /* sums[tile][row][16 of 32 outputs] = the products of a filter of three rows with tiles of pixels that lie below each other on a copy of
@@ -47,7 +48,7 @@ typedef struct rk_half_finish {
   int32_t stream; /* store past the caches; a fence must follow */
 } rk_half_finish;
 
-/* dst[channel][pixel] = src[pixel][channel] for at most 32 pixels and 16 channels. */
+/* dst[channel][pixel] = src[pixel][channel] for at most 32 pixels and 16 channels; whether one of them is infinite or NaN. */
 typedef struct rk_half_transpose {
   const uint16_t *src;
   uint16_t *dst;
@@ -56,7 +57,7 @@ typedef struct rk_half_transpose {
 } rk_half_transpose;
 
 /* Puts pixels first, first + 1, ... of at most 16 outputs into a panel, whose steps are `dst_step` numbers apart: those at even places
- * beside those behind them. What the panel has at other places stays. */
+ * beside those behind them. What the panel has at other places stays. Whether one of the numbers is infinite or NaN. */
 typedef struct rk_half_pairs {
   const uint16_t *src;
   uint16_t *dst;
@@ -75,8 +76,12 @@ typedef struct rk_half_kernels {
    * largest. */
   void (*finish_pooled)(const rk_half_finish *finish, int64_t below);
   void (*stream_fence)(void);
-  void (*transpose)(const rk_half_transpose *transpose);
-  void (*pairs)(const rk_half_pairs *pairs);
+  /* Copies `count` numbers; whether one of them is infinite or NaN. */
+  int (*copy)(const uint16_t *src, int64_t count, uint16_t *dst);
+  /* Whether one of `count` numbers of each of `rows` rows is infinite or NaN. */
+  int (*wild)(const uint16_t *src, int64_t row, int64_t rows, int64_t count);
+  int (*transpose)(const rk_half_transpose *transpose);
+  int (*pairs)(const rk_half_pairs *pairs);
 } rk_half_kernels;
 
 /* NULL where the set has no products of bf16. */

@@ -1,11 +1,15 @@
 /* convolution_half_backward_weight.c: backward-weight of bf16 maps by the products of forward: a tile's rows are 16 channels, its operands
  * the pixels of a few images, its outputs those of ddst. One group; other shapes take the widened way.
- * Not here: the products, and the exchange of rows and columns before them (x86/avx512/convolution_half.c).
+ * Not here: the products (x86/avx512/convolution_half.c), the exchange of rows and columns before them (convolution_half_maps.c there).
  *
  * For each image src is transposed to [C][padded pixels] and ddst packed as a panel over the same row pitch, with zeros where there is only
  * padding; then a tap is no more than an offset into the rows. With a stride, padded pixels are dealt out to as many planes as it has
- * phases, of which each tap sees one. Images are cut into pieces by the shape alone, each with its own sums. */
+ * phases, of which each tap sees one. Images are cut into pieces by the shape alone, each with its own sums.
+ *
+ * Zeros of the padding times an infinite number or a NaN would be NaNs where no tap sees it: such numbers are left out of the operands and
+ * their products added one by one. */
 #include "convolution_half.h"
+#include "element.h"
 #include <string.h>
 
 #define MOST_PIECES 16
@@ -64,36 +68,42 @@ int rk_half_backward_weight_plan(rk_conv_plan *plan) {
 
 /* ---- Operands ---- */
 
-/* One source row of one phase of columns: all channels, into [channel][plane]. */
-static void transpose_row(const rk_conv_shape *shape, const layout *l, const rk_half_kernels *kernels, const uint16_t *row, int64_t phase,
+/* One source row of one phase of columns: all channels, into [channel][plane]; whether one of its numbers is infinite or NaN. */
+static int transpose_row(const rk_conv_shape *shape, const layout *l, const rk_half_kernels *kernels, const uint16_t *row, int64_t phase,
                           uint16_t *to) {
   const int64_t stride = shape->stride_w, skipped = rk_max64(rk_div_up(shape->pad_left - phase, stride), 0);
   const int64_t end = rk_min64(rk_div_up(shape->w + shape->pad_left - phase, stride), l->pitch);
   rk_half_transpose t = {.src_pixel = stride * shape->c, .dst_row = l->line};
+  int wild = 0;
   for (int64_t x = skipped; x < end; x += RK_HALF_STEP) {
     t.pixels = (int32_t)rk_min64(RK_HALF_STEP, end - x);
     for (int64_t c = 0; c < shape->c; c += RK_HALF_ROWS) {
       t.channels = (int32_t)rk_min64(RK_HALF_ROWS, shape->c - c);
       t.src = row + (x * stride + phase - shape->pad_left) * shape->c + c;
       t.dst = to + c * l->line + x;
-      kernels->transpose(&t);
+      wild |= kernels->transpose(&t);
     }
   }
+  return wild;
 }
 
-static void transpose(const rk_conv_shape *shape, const layout *l, const rk_half_kernels *kernels, const uint16_t *src, uint16_t *lines) {
+static int transpose(const rk_conv_shape *shape, const layout *l, const rk_half_kernels *kernels, const uint16_t *src, uint16_t *lines) {
+  int wild = 0;
   for (int64_t h = 0; h < shape->h; h++) {
     const int64_t at = h + shape->pad_top, phase = at % shape->stride_h, row = at / shape->stride_h;
     if (phase >= l->phases_h || row >= l->rows) continue;
     for (int64_t p = 0; p < l->phases_w; p++)
-      transpose_row(shape, l, kernels, src + h * shape->w * shape->c, p, lines + (phase * l->phases_w + p) * l->plane + row * l->pitch);
+      wild |= transpose_row(shape, l, kernels, src + h * shape->w * shape->c, p,
+                            lines + (phase * l->phases_w + p) * l->plane + row * l->pitch);
   }
+  return wild;
 }
 
 /* Panels of two vectors, then perhaps one of one: [step][vector][16 pairs][16 outputs][2] of all images. Padding was zeroed. */
-static void pack_gradient(const rk_conv_shape *shape, const layout *l, const rk_half_kernels *kernels, const uint16_t *ddst, int64_t image,
-                          uint16_t *panels) {
+static int pack_gradient(const rk_conv_shape *shape, const layout *l, const rk_half_kernels *kernels, const uint16_t *ddst, int64_t image,
+                         uint16_t *panels) {
   const int64_t vectors = l->outputs / RK_HALF_LANES;
+  int wild = 0;
   for (int64_t v = 0; v < vectors; v++) {
     const int64_t panel = v / 2 * 2, width = rk_min64(2, vectors - panel);
     rk_half_pairs pairs = {.src_pixel = shape->k, .pixels = shape->ow, .dst_step = width * RK_HALF_PANEL};
@@ -102,9 +112,10 @@ static void pack_gradient(const rk_conv_shape *shape, const layout *l, const rk_
     for (int64_t y = 0; y < shape->oh; y++) {
       pairs.src = ddst + y * shape->ow * shape->k + v * RK_HALF_LANES;
       pairs.first = y * l->pitch;
-      kernels->pairs(&pairs);
+      wild |= kernels->pairs(&pairs);
     }
   }
+  return wild;
 }
 
 /* ---- Products ---- */
@@ -146,14 +157,55 @@ static void add_images(const rk_conv_shape *shape, const layout *l, const rk_hal
   }
 }
 
+static int is_wild(uint16_t bits) { return (bits & 0x7f80) == 0x7f80; }
+
+static void leave_out_wild(uint16_t *operands, int64_t count) {
+  for (int64_t i = 0; i < count; i++)
+    if (is_wild(operands[i])) operands[i] = 0;
+}
+
+/* sums += the products of one image in which an infinite number or a NaN takes part. */
+static void add_wild(const rk_conv_shape *shape, const layout *l, const rk_half_kernels *kernels, const uint16_t *src, const uint16_t *ddst,
+                     float *sums) {
+  for (int64_t pixel = 0; pixel < shape->oh * shape->ow; pixel++, ddst += shape->k)
+    for (int64_t tap = 0; tap < l->taps; tap++) {
+      const int64_t h = pixel / shape->ow * shape->stride_h + tap / shape->s * shape->dilation_h - shape->pad_top;
+      const int64_t w = pixel % shape->ow * shape->stride_w + tap % shape->s * shape->dilation_w - shape->pad_left;
+      const uint16_t *from = src + (h * shape->w + w) * shape->c;
+      if (h < 0 || h >= shape->h || w < 0 || w >= shape->w) continue;
+      if (!kernels->wild(ddst, 0, 1, shape->k) && !kernels->wild(from, 0, 1, shape->c)) continue;
+      for (int64_t c = 0; c < shape->c; c++)
+        for (int64_t k = 0; k < shape->k; k++)
+          if (is_wild(from[c]) || is_wild(ddst[k]))
+            sums[(tap * l->channels + c) * l->outputs + k] += rk_bf16_widened(from[c]) * rk_bf16_widened(ddst[k]);
+    }
+}
+
 static void add_bias(const rk_conv_shape *shape, const uint16_t *ddst, float *sums) {
   for (int64_t pixel = 0; pixel < shape->oh * shape->ow; pixel++)
-    for (int64_t k = 0; k < shape->k; k++) {
-      const uint32_t bits = (uint32_t)ddst[pixel * shape->k + k] << 16;
-      float value;
-      memcpy(&value, &bits, sizeof value);
-      sums[k] += value;
-    }
+    for (int64_t k = 0; k < shape->k; k++)
+      sums[k] += rk_bf16_widened(ddst[pixel * shape->k + k]);
+}
+
+/* The operands of `images` images; and what their infinite numbers and NaNs add to the sums. */
+static void take_images(const rk_conv_backward_weight_args *args, const layout *l, const rk_half_kernels *kernels, int64_t first,
+                        int64_t images, uint16_t *lines, uint16_t *panels, float *sums) {
+  const rk_conv_shape *shape = &args->plan->shape;
+  const int64_t src_image = shape->h * shape->w * shape->c, dst_image = shape->oh * shape->ow * shape->k;
+  const int meets_zeros = l->taps > 1 || shape->pad_top > 0 || shape->pad_left > 0 || shape->pad_bottom > 0 || shape->pad_right > 0;
+  int any = 0;
+  for (int64_t i = 0; i < images; i++) {
+    const uint16_t *src = (const uint16_t *)args->src + (first + i) * src_image;
+    const uint16_t *ddst = (const uint16_t *)args->ddst + (first + i) * dst_image;
+    int wild = transpose(shape, l, kernels, src, lines + i * l->lines_image);
+    wild |= pack_gradient(shape, l, kernels, ddst, i, panels);
+    if (args->dbias) add_bias(shape, ddst, sums + l->taps * l->channels * l->outputs);
+    if (!wild || !meets_zeros) continue;
+    add_wild(shape, l, kernels, src, ddst, sums);
+    any = 1;
+  }
+  if (any) leave_out_wild(lines, images * l->lines_image);
+  if (any) leave_out_wild(panels, l->images * l->panels_image);
 }
 
 void rk_half_backward_weight(const rk_conv_backward_weight_args *args, const rk_team *team) {
@@ -177,13 +229,7 @@ void rk_half_backward_weight(const rk_conv_backward_weight_args *args, const rk_
       rk_share(shape->n, &(rk_team){.tid = (int32_t)piece, .nth = (int32_t)pieces}, &n, &last);
       for (int64_t images; n < last; n += images) {
         images = rk_min64(l.images, last - n);
-        for (int64_t i = 0; i < images; i++) {
-          const uint16_t *ddst = (const uint16_t *)args->ddst + (n + i) * shape->oh * shape->ow * shape->k;
-          const uint16_t *src = (const uint16_t *)args->src + (n + i) * shape->h * shape->w * shape->c;
-          transpose(shape, &l, kernels, src, lines + i * l.lines_image);
-          pack_gradient(shape, &l, kernels, ddst, i, panels);
-          if (args->dbias) add_bias(shape, ddst, sums + l.taps * l.channels * l.outputs);
-        }
+        take_images(args, &l, kernels, n, images, lines, panels, sums);
         add_images(shape, &l, kernels, images, lines, panels, sums);
       }
     }

@@ -1,6 +1,6 @@
 /* convolution_half_slide.c: bands of a convolution of bf16 maps by filters of three rows: the copy of the map lies in planes of 32
- * channels, and tiles of pixels below each other share what they read of it. Not here: planning, packing, threads (convolution_half.c),
- * the products (x86/avx512/convolution_half.c).
+ * channels, and tiles of pixels below each other share what they read of it. Not here: planning (convolution_half_plan.c), threads
+ * (convolution_half.c), the products (x86/avx512/convolution_half.c).
  *
  * Against tiles beside each other on a copy of whole pixels: 9 instead of 12 loads of tiles for 12 products, every load from 16
  * neighbouring cache lines, and what a plane's taps read again is still in the nearest cache however many channels there are. */

@@ -1,13 +1,11 @@
 /* x86/avx512/convolution_half.c: products of bf16 by AMX's tiles and by AVX512_BF16's vectors, with one format of operands and panels.
- * Both take denormal numbers for zeros. Not here: blocking (convolution_half.c). */
+ * Both take denormal numbers for zeros. Not here: blocking (convolution_half.c), what goes before and follows (convolution_half_maps.c). */
 #if defined(__x86_64__)
-#include "../../convolution_half.h"
+#include "convolution_half_maps.h"
 #include <immintrin.h>
 #include <string.h>
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,amx-tile,amx-bf16"))),          \
                              apply_to = function)
-#include "vector.h"
-#include "../../convolution_activation.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -92,8 +90,41 @@ INLINE void amx_narrow(const rk_half_block *b, int64_t row) {
   });
 }
 
+/* The operands of a run's last step, with zeros behind its end. */
+INLINE void cut_tail(const rk_half_block *b, const char *src, int64_t rows, uint16_t *cut) {
+  const __mmask32 tail = ((__mmask32)1 << b->tail) - 1;
+  for (int64_t i = 0; i < rows; i++) _mm512_store_si512(cut + i * RK_HALF_STEP, _mm512_maskz_loadu_epi16(tail, src + i * b->src_row));
+}
+
+/* Tile by tile, with the sums of the ways above: only for maps with infinite numbers or NaNs. */
+static void amx_cut(const rk_half_block *b, int32_t rows) {
+  uint16_t cut[RK_HALF_ROWS * RK_HALF_STEP] __attribute__((aligned(64)));
+  for (int tile = 0; tile < b->tiles; tile++) {
+    float *sums = b->sums + tile * rows * 16 * b->vectors;
+    _tile_zero(0);
+    _tile_zero(1);
+    EACH_STEP(b, b->vectors, {
+      const int last = step + 1 == b->steps;
+      if (last) cut_tail(b, b->src[tile] + offset, rows, cut);
+      _tile_loadd(4, last ? (const char *)cut : b->src[tile] + offset, last ? 2 * RK_HALF_STEP : b->src_row);
+      _tile_loadd(6, panel, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      if (b->vectors == 2) {
+        _tile_loadd(7, panel + RK_HALF_PANEL, 64);
+        _tile_dpbf16ps(1, 4, 7);
+      }
+    });
+    _tile_stored(0, sums, 64 * b->vectors);
+    if (b->vectors == 2) _tile_stored(1, sums + 16, 128);
+  }
+}
+
 static void amx_block(const rk_half_block *b, int32_t rows) {
   float *sums = b->sums;
+  if (b->tail) {
+    amx_cut(b, rows);
+    return;
+  }
   _tile_zero(0);
   _tile_zero(1);
   if (b->vectors == 2) {
@@ -200,7 +231,25 @@ INLINE void dot_rows(const rk_half_block *b, const char *src, float *sums, const
     for (int v = 0; v < vectors; v++) _mm512_storeu_ps(sums + (i * vectors + v) * 16, sum[i][v]);
 }
 
+static void dot_cut(const rk_half_block *b, int32_t rows) {
+  uint16_t cut[RK_HALF_STEP] __attribute__((aligned(64)));
+  for (int64_t row = 0; row < b->tiles * rows; row++) {
+    const char *src = b->src[row / rows] + row % rows * b->src_row;
+    __m512 sum[1][2] = {{_mm512_setzero_ps(), _mm512_setzero_ps()}};
+    EACH_STEP(b, b->vectors, {
+      const int last = step + 1 == b->steps;
+      if (last) cut_tail(b, src + offset, 1, cut);
+      dot_step(sum, last ? (const char *)cut : src + offset, 0, panel, 1, b->vectors);
+    });
+    for (int v = 0; v < b->vectors; v++) _mm512_storeu_ps(b->sums + (row * b->vectors + v) * 16, sum[0][v]);
+  }
+}
+
 static void dot_block(const rk_half_block *b, int32_t rows) {
+  if (b->tail) {
+    dot_cut(b, rows);
+    return;
+  }
   for (int tile = 0; tile < b->tiles; tile++)
     for (int32_t row = 0; row < rows;) {
       const char *src = b->src[tile] + row * b->src_row;
@@ -217,192 +266,31 @@ static void dot_block(const rk_half_block *b, int32_t rows) {
 static void dot_begin(int32_t rows, int slides) { (void)rows, (void)slides; }
 static void dot_end(void) {}
 
-/* ---- What follows the products ---- */
-
-INLINE __m512 widened(__m256i half) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16)); }
-
-/* Bias, then the activation: `add` is joined between them. vmaxps gives its second operand where one is NaN. */
-INLINE __m512 activated(const rk_half_finish *f, __m512 value, __m512 slope) {
-  if (f->activation == RK_ACTIVATION_RELU) return _mm512_max_ps(_mm512_setzero_ps(), value);
-  if (f->activation == RK_ACTIVATION_NONE) return value;
-  if (rk_conv_is_late(f->activation)) return rk_bounded(f->activation, f->slope, value);
-  return _mm512_mask_mul_ps(value, _mm512_cmp_ps_mask(value, _mm512_setzero_ps(), _CMP_LT_OQ), value, slope);
-}
-
-INLINE void finish_rows(const rk_half_finish *f, const int vectors, const int whole, const int stream) {
-  const __mmask16 first = whole || f->lanes >= 16 ? 0xffff : (__mmask16)((1u << f->lanes) - 1);
-  const int rest = f->lanes - 16;
-  const __mmask16 second = whole || rest >= 16 ? 0xffff : (__mmask16)((1u << (rest > 0 ? rest : 0)) - 1);
-  const __m512 zero = _mm512_setzero_ps();
-  __m512 bias[2] = {zero, zero}, slope[2] = {zero, zero};
-  for (int v = 0; v < vectors; v++) {
-    if (f->bias) bias[v] = _mm512_maskz_loadu_ps(v ? second : first, f->bias + 16 * v);
-    if (f->activation == RK_ACTIVATION_PRELU) slope[v] = _mm512_maskz_loadu_ps(v ? second : first, f->slope + 16 * v);
-  }
-  for (int64_t row = 0; row < f->rows; row++) {
-    const float *sums = f->sums + row * 16 * vectors;
-    const uint16_t *add = f->add + row * f->dst_row;
-    uint16_t *dst = f->dst + row * f->dst_row;
-    __m512 value[2];
-    for (int v = 0; v < vectors; v++) {
-      value[v] = _mm512_add_ps(_mm512_loadu_ps(sums + 16 * v), bias[v]);
-      if (f->add) value[v] = _mm512_add_ps(value[v], widened(_mm256_maskz_loadu_epi16(v ? second : first, add + 16 * v)));
-      value[v] = activated(f, value[v], slope[v]);
-    }
-    if (whole && vectors == 2) {
-      const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(value[1], value[0]);
-      if (stream) _mm512_stream_si512((__m512i *)dst, both);
-      else _mm512_storeu_si512(dst, both);
-    } else {
-      _mm256_mask_storeu_epi16(dst, first, (__m256i)_mm512_cvtneps_pbh(value[0]));
-      if (vectors == 2) _mm256_mask_storeu_epi16(dst + 16, second, (__m256i)_mm512_cvtneps_pbh(value[1]));
-    }
-  }
-}
-
-/* Sixteen outputs a pixel: two pixels are one vector. An odd row is left to finish_rows. */
-static int64_t finish_pairs(const rk_half_finish *f) {
-  const __m512 zero = _mm512_setzero_ps(), bias = f->bias ? _mm512_loadu_ps(f->bias) : zero;
-  const __m512 slope = f->activation == RK_ACTIVATION_PRELU ? _mm512_loadu_ps(f->slope) : zero;
-  int64_t row = 0;
-  for (; row + 2 <= f->rows; row += 2) {
-    __m512 low = _mm512_add_ps(_mm512_loadu_ps(f->sums + row * 16), bias);
-    __m512 high = _mm512_add_ps(_mm512_loadu_ps(f->sums + row * 16 + 16), bias);
-    if (f->add) {
-      const __m512i add = _mm512_loadu_si512(f->add + row * 16);
-      low = _mm512_add_ps(low, widened(_mm512_castsi512_si256(add)));
-      high = _mm512_add_ps(high, widened(_mm512_extracti64x4_epi64(add, 1)));
-    }
-    low = activated(f, low, slope);
-    high = activated(f, high, slope);
-    _mm512_storeu_si512(f->dst + row * 16, (__m512i)_mm512_cvtne2ps_pbh(high, low));
-  }
-  return row;
-}
-
-static void finish(const rk_half_finish *args) {
-  rk_half_finish f = *args;
-  if (f.vectors == 2) {
-    if (f.lanes < 32) finish_rows(&f, 2, 0, 0);
-    else if (f.stream) finish_rows(&f, 2, 1, 1);
-    else finish_rows(&f, 2, 1, 0);
-    return;
-  }
-  if (f.lanes == 16 && f.dst_row == 16) {
-    const int64_t done = finish_pairs(&f);
-    if (done == f.rows) return;
-    f.rows -= done, f.sums += done * 16, f.dst += done * 16;
-    if (f.add) f.add += done * 16;
-  }
-  finish_rows(&f, 1, 0, 0);
-}
-
-/* The larger; NaN where either is. */
-INLINE __m512 larger(__m512 a, __m512 b) { return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a); }
-
-static void finish_pooled(const rk_half_finish *f, int64_t below) {
-  const __m512 zero = _mm512_setzero_ps();
-  for (int v = 0; 16 * v < f->lanes; v++) {
-    const __mmask16 lanes = f->lanes - 16 * v >= 16 ? 0xffff : (__mmask16)((1u << (f->lanes - 16 * v)) - 1);
-    const __m512 bias = f->bias ? _mm512_maskz_loadu_ps(lanes, f->bias + 16 * v) : zero;
-    const __m512 slope = f->activation == RK_ACTIVATION_PRELU ? _mm512_maskz_loadu_ps(lanes, f->slope + 16 * v) : zero;
-    for (int64_t pixel = 0; 2 * pixel + 1 < f->rows; pixel++) {
-      __m512 most = zero;
-      for (int i = 0; i < 4; i++) {
-        const int64_t column = 2 * pixel + i % 2, row = i / 2;
-        __m512 value = _mm512_add_ps(_mm512_loadu_ps(f->sums + row * below + column * 32 + 16 * v), bias);
-        if (f->add) {
-          const uint16_t *add = f->add + row * f->add_row + column * f->dst_row + 16 * v;
-          value = _mm512_add_ps(value, widened(_mm256_maskz_loadu_epi16(lanes, add)));
-        }
-        value = activated(f, value, slope);
-        most = i == 0 ? value : larger(value, most);
-      }
-      _mm256_mask_storeu_epi16(f->dst + pixel * f->dst_row + 16 * v, lanes, (__m256i)_mm512_cvtneps_pbh(most));
-    }
-  }
-}
-
-static void fence(void) { _mm_sfence(); }
-
-/* ---- What goes before the products of backward-weight ---- */
-
-/* The numbers of two pixels side by side: [channel][2]. */
-INLINE __m512i paired(__m256i even, __m256i odd) {
-  return _mm512_or_si512(_mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
-}
-
-/* Rows and columns of 16 x 16 words exchanged. */
-INLINE void exchange(__m512i *v) {
-  __m512i t[16];
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4)
-    for (int j = 0; j < 2; j++) {
-      v[i + 2 * j] = _mm512_unpacklo_epi64(t[i + j], t[i + j + 2]);
-      v[i + 2 * j + 1] = _mm512_unpackhi_epi64(t[i + j], t[i + j + 2]);
-    }
-  /* v[4 q + i]: columns i, i + 4, i + 8, i + 12 of rows 4 q ... 4 q + 3. */
-  for (int i = 0; i < 4; i++) {
-    const __m512i low = _mm512_shuffle_i32x4(v[i], v[4 + i], 0x88), high = _mm512_shuffle_i32x4(v[i], v[4 + i], 0xdd);
-    const __m512i low2 = _mm512_shuffle_i32x4(v[8 + i], v[12 + i], 0x88), high2 = _mm512_shuffle_i32x4(v[8 + i], v[12 + i], 0xdd);
-    t[i] = _mm512_shuffle_i32x4(low, low2, 0x88);
-    t[8 + i] = _mm512_shuffle_i32x4(low, low2, 0xdd);
-    t[4 + i] = _mm512_shuffle_i32x4(high, high2, 0x88);
-    t[12 + i] = _mm512_shuffle_i32x4(high, high2, 0xdd);
-  }
-  for (int i = 0; i < 16; i++) v[i] = t[i];
-}
-
-INLINE void transpose_pixels(const rk_half_transpose *t, __mmask16 channels, const int pixels) {
-  __m512i v[16];
-#pragma clang loop unroll(full)
-  for (int i = 0; i < 16; i++) {
-    const __m256i none = _mm256_setzero_si256();
-    const uint16_t *src = t->src + 2 * i * t->src_pixel;
-    const int left = (pixels > 0 ? pixels : t->pixels) - 2 * i;
-    v[i] = paired(left > 0 ? _mm256_maskz_loadu_epi16(channels, src) : none,
-                  left > 1 ? _mm256_maskz_loadu_epi16(channels, src + t->src_pixel) : none);
-  }
-  exchange(v);
-  const __mmask32 stored = t->pixels >= 32 ? ~(__mmask32)0 : ((__mmask32)1 << t->pixels) - 1;
-#pragma clang loop unroll(full)
-  for (int i = 0; i < 16; i++)
-    if (i < t->channels) _mm512_mask_storeu_epi16(t->dst + i * t->dst_row, stored, v[i]);
-}
-
-static void transpose(const rk_half_transpose *t) {
-  const __mmask16 channels = t->channels >= 16 ? 0xffff : (__mmask16)((1u << t->channels) - 1);
-  if (t->pixels == 32) transpose_pixels(t, channels, 32);
-  else if (t->pixels == 16) transpose_pixels(t, channels, 16);
-  else if (t->pixels == 8) transpose_pixels(t, channels, 8);
-  else transpose_pixels(t, channels, 0);
-}
-
-static void pairs(const rk_half_pairs *p) {
-  const __mmask16 outputs = p->outputs >= 16 ? 0xffff : (__mmask16)((1u << p->outputs) - 1);
-  const __m256i none = _mm256_setzero_si256();
-  const uint16_t *src = p->src;
-  for (int64_t at = p->first, end = at + p->pixels; at < end; src += p->src_pixel) {
-    uint16_t *to = p->dst + at / RK_HALF_STEP * p->dst_step + at % RK_HALF_STEP / 2 * 2 * RK_HALF_LANES;
-    const __m256i own = _mm256_maskz_loadu_epi16(outputs, src);
-    if (at % 2 == 1) {
-      _mm512_mask_storeu_epi16(to, 0xaaaaaaaau, paired(none, own));
-      at++;
-    } else if (at + 1 == end) {
-      _mm512_mask_storeu_epi16(to, 0x55555555u, paired(own, none));
-      at++;
-    } else {
-      src += p->src_pixel;
-      _mm512_storeu_si512(to, paired(own, _mm256_maskz_loadu_epi16(outputs, src)));
-      at += 2;
-    }
-  }
-}
-
-const rk_half_kernels rk_half_kernels_amx = {amx_begin, amx_end, amx_block, amx_slide, finish, finish_pooled, fence, transpose, pairs};
-const rk_half_kernels rk_half_kernels_avx512_bf16 = {dot_begin, dot_end, dot_block, NULL, finish, NULL, fence, transpose, pairs};
+const rk_half_kernels rk_half_kernels_amx = {
+    .begin = amx_begin,
+    .end = amx_end,
+    .block = amx_block,
+    .slide = amx_slide,
+    .finish = rk_half_finish_rows,
+    .finish_pooled = rk_half_finish_pooled,
+    .stream_fence = rk_half_fence,
+    .copy = rk_half_copy,
+    .wild = rk_half_wild,
+    .transpose = rk_half_transpose_pixels,
+    .pairs = rk_half_pair_pixels,
+};
+const rk_half_kernels rk_half_kernels_avx512_bf16 = {
+    .begin = dot_begin,
+    .end = dot_end,
+    .block = dot_block,
+    .slide = NULL,
+    .finish = rk_half_finish_rows,
+    .finish_pooled = NULL,
+    .stream_fence = rk_half_fence,
+    .copy = rk_half_copy,
+    .wild = rk_half_wild,
+    .transpose = rk_half_transpose_pixels,
+    .pairs = rk_half_pair_pixels,
+};
 #pragma clang attribute pop
 #endif
