@@ -45,22 +45,12 @@ extension Emitter {
         return made
     }
 
-    /// Images are converted on their way in and out of a plan; as one long row, so is any buffer.
+    /// Adds a step that copies a buffer's elements to one of another type.
     func convert(_ old: BufferID, to new: BufferID) throws(RengaError) {
-        let count = Int64(elements(of: old))
-        let (src, dst) = (pointer(old), pointer(new))
-        if records[new.index].type == RK_F32 {
-            var args = rk_image_export_args()
-            (args.n, args.h, args.w, args.c) = (1, 1, count, 1)
-            (args.type, args.src, args.layout) = (records[old.index].type, UnsafeRawPointer(src), RK_LAYOUT_NHWC)
-            args.dst = dst?.assumingMemoryBound(to: Float.self)
-            try add(rk_image_export, args, "convert")
-        } else {
-            var args = rk_image_import_args()
-            (args.n, args.h, args.w, args.c) = (1, 1, count, 1)
-            (args.src, args.element, args.layout) = (UnsafeRawPointer(src), RK_ELEMENT_F32, RK_LAYOUT_NHWC)
-            (args.type, args.dst) = (records[new.index].type, dst)
-            try add(rk_image_import, args, "convert")
-        }
+        var args = rk_convert_args()
+        (args.isa, args.count) = (isa, Int64(elements(of: old)))
+        (args.src_type, args.src) = (records[old.index].type, UnsafeRawPointer(pointer(old)))
+        (args.dst_type, args.dst) = (records[new.index].type, pointer(new))
+        try add(rk_convert, args, "convert")
     }
 }

@@ -39,7 +39,7 @@ public enum FoldBatchNorm {
         for (index, node) in network.nodes.enumerated() {
             if case .into(let producer) = plan.verdicts[index] {
                 rewriter.note(index, .folded, "into '\(network.nodes[producer].name)'")
-                rewriter.redirect(index, to: node.inputs[0])
+                rewriter.redirect(to: node.inputs[0])
             } else if let folded = try folded(
                 index, plan.followers[index, default: []], in: network, scalesWeights: scalesWeights)
             {

@@ -37,7 +37,7 @@ struct NetworkRewriter {
     }
 
     /// Node `index` goes; its readers read `value` (of the source) instead.
-    mutating func redirect(_ index: Int, to value: ValueID) {
+    mutating func redirect(to value: ValueID) {
         places.append(places[value])
     }
 

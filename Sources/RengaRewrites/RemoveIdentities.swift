@@ -11,7 +11,7 @@ public enum RemoveIdentities {
         for (index, node) in network.nodes.enumerated() {
             if let reason = reasonToRemove(node, shapes) {
                 rewriter.note(index, .removed, reason)
-                rewriter.redirect(index, to: node.inputs[0])
+                rewriter.redirect(to: node.inputs[0])
             } else {
                 try rewriter.keep(index)
             }

@@ -8,7 +8,6 @@ package enum ONNXSchema {
         package static let irVersion = 1
         package static let producerName = 2
         package static let producerVersion = 3
-        package static let documentation = 6
         package static let graph = 7
         package static let operatorSets = 8
         package static let metadata = 14
@@ -96,7 +95,6 @@ package enum ONNXSchema {
     package enum Tensor {
         package static let dimensions = 1
         package static let element = 2
-        package static let segment = 3
         package static let floats = 4
         package static let int32s = 5
         package static let int64s = 7

@@ -28,10 +28,12 @@ from ._errors import (
 from ._library import default_threads, machine_peaks, runtime_info, version
 from ._version import VERSION as __version__
 from .builder import Builder, operators
+from .contents import Metadata, Parameters
 from .dataset import Dataset, open_part
-from .network import Metadata, Network, NetworkInfo, Parameters, architectures
+from .evaluation import Evaluation, evaluate
+from .network import Network, NetworkInfo, architectures
 from .session import Memory, Session, session_memory
-from .trainer import Evaluation, Progress, Trainer, evaluate, recipes, trainer_memory
+from .trainer import Progress, Trainer, recipes, trainer_memory
 
 __all__ = [
     "Builder",

@@ -1,7 +1,6 @@
-"""Training: a network with its optimiser's state; progress, interrupts, checkpoints; and evaluation of a network over a
-set.
+"""Training: a network with its optimiser's state; progress, interrupts, checkpoints.
 
-Not here: recipes and their defaults (`renga.recipes()` asks the library).
+Not here: recipes and their defaults (`renga.recipes()` asks the library), evaluation (evaluation.py).
 """
 
 from __future__ import annotations
@@ -16,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _abi
-from ._arrays import I64Array, as_batch, as_labels, layout_code, pointer, source
+from ._arrays import as_batch, as_labels, layout_code, pointer, source
 from ._errors import Cancelled
 from ._handle import Handle
 from ._interrupts import Interrupts
 from ._library import call, call_json, encode, encode_path, library
-from ._options import MAX_EXTENT, MAX_THREADS, OptionValue, options_text, precision_code, whole
+from ._options import MAX_EXTENT, MAX_THREADS, OptionValue, options_text, whole
 from .dataset import Dataset
+from .evaluation import Evaluation, evaluate
 from .network import Network
 from .session import Memory
 
@@ -273,42 +273,3 @@ def _guarded(progress: ProgressCallback | None, interrupts: Interrupts) -> Calla
             return 1
 
     return report
-
-
-#: Above this many classes the library counts no confusion matrix.
-_MOST_CONFUSED_CLASSES = 4096
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a network made of a set."""
-
-    accuracy: float
-    loss: float
-    confusion: I64Array  #: [classes,classes] counts, row = label, column = answer; [0,0] above 4096 classes
-    n: int
-
-
-def evaluate(network: Network, dataset: Dataset, *, threads: int = 0, precision: str = "f32") -> Evaluation:
-    """Accuracy, mean loss and confusion matrix over a set; normalisation as the network's metadata says. The matrix has
-    the network's classes; the set may have fewer. precision: as a session's.
-    """
-    accuracy, loss = ctypes.c_double(), ctypes.c_double()
-    classes = network.info.output_shape[-1]
-    counted = classes if classes <= _MOST_CONFUSED_CLASSES else 0
-    confusion = np.zeros((counted, counted), dtype=np.int64)
-    count = whole(threads, "threads", 0, MAX_THREADS)
-    code = precision_code(precision)
-    with network._in_use() as handle, dataset._in_use() as data:
-        call(
-            "renga_evaluate_in",
-            handle,
-            data,
-            code,
-            count,
-            ctypes.byref(accuracy),
-            ctypes.byref(loss),
-            pointer(confusion) if counted else None,
-            confusion.size,
-        )
-    return Evaluation(accuracy.value, loss.value, confusion, len(dataset))

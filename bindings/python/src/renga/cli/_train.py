@@ -11,9 +11,10 @@ from .._options import OptionValue
 from .._progress import ProgressLine
 from .._words import bytes_text, percent_text, seconds_text
 from ..dataset import Dataset, open_part
+from ..evaluation import Evaluation
+from ..evaluation import evaluate as evaluate_network
 from ..network import Network, architectures
-from ..trainer import Evaluation, Trainer
-from ..trainer import evaluate as evaluate_network
+from ..trainer import Trainer
 from ._common import Answer, UsageError, architecture_options, open_network, shape_text
 
 
