@@ -104,8 +104,9 @@ int rk_half_plan(rk_conv_plan *plan) {
   return 0;
 }
 
-/* Few channels a group leave most of every step empty. */
+/* Few channels a group leave most of every step empty; weights of a few pixels are better streamed. */
 int rk_half_prefers(const rk_conv_plan *plan) {
+  if (rk_conv_stream_suits(plan)) return 0;
   return plan->shape.groups == 1 || (plan->shape.c / plan->shape.groups >= 8 && plan->shape.k / plan->shape.groups >= 8);
 }
 

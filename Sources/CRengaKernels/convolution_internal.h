@@ -213,6 +213,8 @@ void rk_conv_direct_backward_data(const rk_conv_backward_data_args *args, const 
 int rk_conv_direct_backward_weight_plan(rk_conv_plan *plan);
 void rk_conv_direct_backward_weight(const rk_conv_backward_weight_args *args, const rk_team *team);
 
+/* Whether a forward pass has so few pixels and so many weights that reading these is its time. */
+int rk_conv_stream_suits(const rk_conv_plan *plan);
 int rk_conv_stream_prefers(const rk_conv_plan *plan);
 int rk_conv_stream_plan(rk_conv_plan *plan);
 void rk_conv_stream_pack(const rk_conv_pack_args *args, const rk_team *team);

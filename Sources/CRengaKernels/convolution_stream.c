@@ -29,8 +29,15 @@ static int applies(const rk_conv_shape *shape) {
          shape->ow == shape->w && rk_stream_panels(shape) <= RK_MOST_PIECES;
 }
 
+int rk_conv_stream_suits(const rk_conv_plan *plan) {
+  const rk_conv_shape *shape = &plan->shape;
+  return plan->pass == RK_CONV_FORWARD && applies(shape) && pixels_of(shape) <= MOST_PREFERRED_ROWS &&
+         shape->c * shape->k >= LEAST_PREFERRED_FLOATS;
+}
+
+/* Weights are rounded to bf16 where the maps are, else only where that is asked for. */
 int rk_conv_stream_prefers(const rk_conv_plan *plan) {
-  return !rk_stream_is_half(plan) && pixels_of(&plan->shape) <= MOST_PREFERRED_ROWS && plan->shape.c * plan->shape.k >= LEAST_PREFERRED_FLOATS;
+  return rk_stream_is_half(plan) == (plan->type == RK_BF16) && rk_conv_stream_suits(plan);
 }
 
 int rk_conv_stream_plan(rk_conv_plan *plan) {

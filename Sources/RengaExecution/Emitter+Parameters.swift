@@ -78,7 +78,9 @@ extension Emitter {
         guard settings.purpose == .inference, settings.linearWeights == .bf16, pass == RK_CONV_FORWARD,
             graph.nodes[node].op is Linear
         else { return [] }
-        return type == RK_BF16 ? [RK_CONV_BF16, RK_CONV_STREAM_BF16] : [RK_CONV_STREAM_BF16]
+        // Where products of bf16 are to be had, the rule's choice for such maps keeps its weights in bf16.
+        let keeps = type == RK_BF16 && isa.rawValue >= RK_ISA_AVX512_BF16.rawValue
+        return keeps ? [RK_CONV_AUTO] : [RK_CONV_STREAM_BF16]
     }
 
     /// The weights of a convolution, packed for `plan`: once for inference, by a step of their own in training.

@@ -127,6 +127,20 @@ final class StreamConvolutionTests: XCTestCase {
         }
     }
 
+    /// Weights under bf16 maps are bf16 in any case.
+    func testChosenUnderHalfMaps() throws {
+        for isa in halfSets {
+            func choice(_ n: Int, _ c: Int, _ k: Int) throws -> rk_conv_algorithm? {
+                try linear(n, c, k).plan(RK_CONV_FORWARD, RK_CONV_AUTO, isa, type: RK_BF16)?.algorithm
+            }
+            let tiles = isa.rawValue >= RK_ISA_AVX512_BF16.rawValue ? RK_CONV_BF16 : RK_CONV_DIRECT
+            XCTAssertEqual(try choice(1, 25_088, 4096), RK_CONV_STREAM_BF16)
+            XCTAssertEqual(try choice(4, 2048, 1000), RK_CONV_STREAM_BF16)
+            XCTAssertEqual(try choice(5, 2048, 1000), tiles)
+            XCTAssertEqual(try choice(1, 512, 100), tiles)
+        }
+    }
+
     func testPlans() throws {
         let refused = [
             rk_conv_shape(h: 3, w: 3, c: 8, k: 8, r: 3, s: 3, pads: (1, 1, 1, 1)),

@@ -33,7 +33,7 @@ typedef enum rk_conv_algorithm {
   RK_CONV_WINOGRAD_F4 = 5,
   RK_CONV_BF16 = 6,       /* bf16 maps only: implicit product of bf16 operands, where the instruction set has one */
   RK_CONV_STREAM = 7,     /* forward, 1x1: the product of a few pixels with weights that are read once, from memory */
-  RK_CONV_STREAM_BF16 = 8, /* the same with weights rounded to bf16, under maps of any type: only where it is forced */
+  RK_CONV_STREAM_BF16 = 8, /* the same with weights rounded to bf16, under maps of any type: under f32 only where it is forced */
   RK_CONV_GROUPED = 9      /* as many channels as outputs in each group, a power of two: vectors of several groups' outputs, of 8 lanes and 16 */
 } rk_conv_algorithm;
 
