@@ -2,7 +2,7 @@
  * Not here: the transforms (winograd_kernels.h), backward-weight (winograd_backward_weight.c).
  *
  * Each thread takes blocks of tiles through transform, `positions` matrix products and inverse transform, all within its L2. Where the
- * transformed weights are too many to be read for each block, all tiles are transformed first and the threads share the outputs instead.
+ * transformed weights are too many to be read by each thread, all tiles are transformed first and the threads share the positions instead.
  * No output's sum depends on that choice, on the blocks or on the team. */
 #include "winograd_internal.h"
 #include <string.h>
@@ -52,8 +52,8 @@ int rk_winograd_prepare(const rk_conv_plan *plan, rk_winograd *winograd) {
 
 /* ---- Planning ---- */
 
-/* plan->block: tiles of a block; whether threads share the outputs instead; floats of scratch before the lines of zeros. */
-enum { BLOCK_TILES = 0, SHARE_OUTPUTS = 1, ZEROS_AT = 2 };
+/* plan->block: tiles of a block; whether threads share the positions instead; floats of scratch before the lines of zeros. */
+enum { BLOCK_TILES = 0, SHARE_POSITIONS = 1, ZEROS_AT = 2 };
 
 static int64_t tile_floats(const rk_winograd *winograd) { return winograd->positions * (winograd->c_line + winograd->k_line); }
 
@@ -61,6 +61,8 @@ static int64_t tile_floats(const rk_winograd *winograd) { return winograd->posit
 static int64_t block_floats(const rk_winograd *winograd, int64_t tiles) {
   return winograd->positions * (rk_winograd_plane(tiles, winograd->c_line) + rk_winograd_plane(tiles, winograd->k_line));
 }
+
+static int64_t panels_of(const rk_winograd *winograd) { return rk_div_up(winograd->at.k, winograd->kernels->lanes * RK_CONV_MOST_VECTORS); }
 
 int rk_winograd_plan(rk_conv_plan *plan) {
   rk_winograd winograd;
@@ -72,14 +74,14 @@ int rk_winograd_plan(rk_conv_plan *plan) {
   plan->block[BLOCK_TILES] = rk_div_up(per_thread, blocks);
   plan->packed_floats = (size_t)weights;
   plan->pools = plan->pass == RK_CONV_FORWARD;
-  /* Traffic beyond L2, in floats: the weights for each block; or once, with all transformed tiles written and read, which costs most where
-   * an L2 does not hold those of the source (56x56x256 at once takes 1.5 times a block's time). */
-  int64_t passes = winograd.positions * winograd.tiles * winograd.c_line > BLOCK_FLOATS ? 6 : 3;
+  /* Traffic beyond L2, in floats: the weights for each block; or once, with all transformed tiles written by one core and read by another,
+   * which costs most where a core's L2 does not hold its part of them. */
+  int64_t passes = winograd.positions * winograd.tiles * winograd.c_line > BLOCK_FLOATS ? 4 : 2;
   int64_t per_block = plan->threads * blocks * weights, at_once = weights + passes * winograd.tiles * tile_floats(&winograd);
-  int64_t panels = rk_div_up(winograd.at.k, winograd.kernels->lanes * RK_CONV_MOST_VECTORS);
-  plan->block[SHARE_OUTPUTS] = weights > RESIDENT_FLOATS && at_once < per_block && panels >= plan->threads && panels <= RK_MOST_PIECES;
-  plan->block[ZEROS_AT] = plan->block[SHARE_OUTPUTS] ? block_floats(&winograd, winograd.tiles)
-                                                     : plan->threads * block_floats(&winograd, plan->block[BLOCK_TILES]);
+  const int64_t pieces = winograd.positions * panels_of(&winograd);
+  plan->block[SHARE_POSITIONS] = weights > RESIDENT_FLOATS && at_once < per_block && pieces <= RK_MOST_PIECES;
+  plan->block[ZEROS_AT] = plan->block[SHARE_POSITIONS] ? block_floats(&winograd, winograd.tiles)
+                                                       : plan->threads * block_floats(&winograd, plan->block[BLOCK_TILES]);
   plan->scratch_floats = (size_t)(plan->block[ZEROS_AT] + plan->threads * winograd.c_line);
   return 0;
 }
@@ -87,8 +89,10 @@ int rk_winograd_plan(rk_conv_plan *plan) {
 /* Vector multiply-adds that one vector of a tile's transforms weighs as much as, for each position. */
 #define TRANSFORM_WEIGHT 13.0
 /* Tiles whose products take as long as reading one tile's worth of weights from beyond L2: mostly at the same time. Also where one layer's
- * would stay in L2, for those of a whole network do not, and a host's caches are empty after any pause. */
+ * would stay in L2, for those of a whole network do not, and a host's caches are empty after any pause. More than LARGE_WEIGHTS come from
+ * memory, where a core waits for some ten bytes a nanosecond at most (7x7x512: 16.8 MB in 0.9 ms, the direct product 0.74). */
 #define WEIGHT_READ 24.0
+#define LARGE_WEIGHT_READ 40.0
 /* The direct product's time for a multiply-add beside the transformed products', whose operands lie closer together. */
 #define DIRECT_WEIGHT 1.1
 
@@ -102,7 +106,8 @@ static double cost(const rk_conv_plan *plan, int64_t m) {
   double c = (double)at.c, c_line = (double)(rk_div_up(at.c, lanes) * lanes), k_line = (double)(rk_div_up(at.k, lanes) * lanes);
   double positions = m == 1 ? 9 : (double)((m + 2) * (m + 2)), tiles = (double)(at.n * rk_div_up(at.out_h, m) * rk_div_up(at.out_w, m));
   double products = tiles * (m == 1 ? DIRECT_WEIGHT : 1 + TRANSFORM_WEIGHT * (c_line + k_line) / (c * k_line));
-  return positions * (products > WEIGHT_READ ? products + WEIGHT_READ / 2 : WEIGHT_READ + products / 2);
+  double read = positions * c * k_line > LARGE_WEIGHTS ? LARGE_WEIGHT_READ : WEIGHT_READ;
+  return positions * (products > read ? products + read / 2 : read + products / 2);
 }
 
 int rk_winograd_prefers(const rk_conv_plan *plan) {
@@ -143,7 +148,7 @@ void rk_winograd_pack(const rk_conv_pack_args *args, const rk_team *team) {
   if (rk_winograd_prepare(plan, &winograd) != 0) return;
   const rk_correlation *at = &winograd.at;
   int64_t vector = winograd.kernels->lanes, wide = vector * RK_CONV_MOST_VECTORS, plane = at->c * winograd.k_line, begin, end;
-  int64_t panels = rk_div_up(at->k, wide), groups = rk_div_up(at->c, GATHER), m4 = winograd.m == 4;
+  int64_t panels = panels_of(&winograd), groups = rk_div_up(at->c, GATHER), m4 = winograd.m == 4;
   const rk_winograd_transforms *transforms = rk_winograd_transforms_of(plan->isa);
   float filters[GATHER * 9 * RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS];
   const int forward = plan->pass == RK_CONV_FORWARD, as_is = forward && !args->scale;
@@ -187,37 +192,44 @@ static wanted outputs_of(const rk_winograd *winograd, const float *dst, int64_t 
   return (wanted){dst + at->dst_first + low, high - low};
 }
 
-/* products = lines x U for `tiles` tiles and panels [panel_begin, panel_end), in all positions. wanted.at NULL: the weights that come
- * next. */
-static void multiply(const rk_winograd *winograd, const float *packed, const float *lines, int64_t lines_plane, int64_t tiles,
-                     int64_t panel_begin, int64_t panel_end, float *products, int64_t products_plane, wanted wanted) {
+/* products = lines x U for `tiles` tiles in one position and one panel. floats: so many are wanted at `next` (NULL: none). */
+static void multiply_panel(const rk_winograd *winograd, const float *packed, const float *lines, int64_t lines_plane, int64_t tiles,
+                           int64_t position, int64_t panel, float *products, int64_t products_plane, const float *next, int64_t floats) {
   const rk_conv_kernels *kernels = winograd->kernels;
   const rk_correlation *at = &winograd->at;
-  int64_t wide = kernels->lanes * RK_CONV_MOST_VECTORS, row_tiles = rk_div_up(tiles, kernels->tile_rows);
+  const int64_t wide = kernels->lanes * RK_CONV_MOST_VECTORS, k = panel * wide, row_tiles = rk_div_up(tiles, kernels->tile_rows);
   rk_conv_tile tile = {.src_row = winograd->c_line, .run = at->c, .inner = 1, .outer = 1, .dst_row = winograd->k_line};
+  tile.lanes = (int32_t)rk_min64(wide, winograd->k_line - k);
+  tile.panel = packed + (position * winograd->k_line + k) * at->c;
+  int64_t first = 0;
+  for (int64_t i = 0; i < row_tiles; i++) {
+    int64_t rows = tiles / row_tiles + (i < tiles % row_tiles), half = rows > 7 ? (rows + 1) / 2 : 0;
+    rk_conv_prefetch(&tile, next, floats, at->c, i, row_tiles);
+    tile.src = lines + position * lines_plane + first * winograd->c_line;
+    tile.src2 = tile.src + half * winograd->c_line;
+    tile.dst = products + position * products_plane + first * winograd->k_line + k;
+    tile.dst2 = tile.dst + half * winograd->k_line;
+    kernels->tile[tile.lanes / kernels->lanes - 1][rows - 1](&tile);
+    first += rows;
+  }
+}
+
+/* The weights that come after a panel, which lie behind it: the next panel's or the next position's first. */
+static wanted weights_after(const rk_winograd *winograd, const float *packed, int64_t position, int64_t panel) {
+  const int64_t wide = winograd->kernels->lanes * RK_CONV_MOST_VECTORS, end = rk_min64((panel + 1) * wide, winograd->k_line);
+  if (position + 1 == winograd->positions && end == winograd->k_line) return (wanted){0};
+  return (wanted){packed + (position * winograd->k_line + end) * winograd->at.c, (end - panel * wide) * winograd->at.c};
+}
+
+/* The same in all positions and panels. wanted.at NULL: the weights that come next. */
+static void multiply(const rk_winograd *winograd, const float *packed, const float *lines, int64_t lines_plane, int64_t tiles,
+                     float *products, int64_t products_plane, wanted wanted) {
+  const int64_t panels = panels_of(winograd), floats = wanted.floats / (winograd->positions * panels);
   for (int64_t position = 0; position < winograd->positions; position++)
-    for (int64_t panel = panel_begin; panel < panel_end; panel++) {
-      int64_t k = panel * wide, first = 0;
-      tile.lanes = (int32_t)rk_min64(wide, winograd->k_line - k);
-      tile.panel = packed + (position * winograd->k_line + k) * at->c;
-      int64_t last = panel + 1 == panel_end, floats = at->c * tile.lanes;
-      const float *next = !last                                ? tile.panel + floats
-                          : position + 1 < winograd->positions ? packed + ((position + 1) * winograd->k_line + panel_begin * wide) * at->c
-                                                               : NULL;
-      if (wanted.at) {
-        floats = wanted.floats / (winograd->positions * (panel_end - panel_begin));
-        next = wanted.at + (position * (panel_end - panel_begin) + panel - panel_begin) * floats;
-      }
-      for (int64_t i = 0; i < row_tiles; i++) {
-        int64_t rows = tiles / row_tiles + (i < tiles % row_tiles), half = rows > 7 ? (rows + 1) / 2 : 0;
-        rk_conv_prefetch(&tile, next, floats, at->c, i, row_tiles);
-        tile.src = lines + position * lines_plane + first * winograd->c_line;
-        tile.src2 = tile.src + half * winograd->c_line;
-        tile.dst = products + position * products_plane + first * winograd->k_line + k;
-        tile.dst2 = tile.dst + half * winograd->k_line;
-        kernels->tile[tile.lanes / kernels->lanes - 1][rows - 1](&tile);
-        first += rows;
-      }
+    for (int64_t panel = 0; panel < panels; panel++) {
+      const struct wanted next = wanted.at ? (struct wanted){wanted.at + (position * panels + panel) * floats, floats}
+                                           : weights_after(winograd, packed, position, panel);
+      multiply_panel(winograd, packed, lines, lines_plane, tiles, position, panel, products, products_plane, next.at, next.floats);
     }
 }
 
@@ -230,7 +242,6 @@ static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, wi
   int64_t own = rk_min64(rk_div_up(rk_div_up(winograd->tiles, team->nth), most), RK_MOST_PIECES / team->nth);
   run->output.products = products;
   run->output.plane = products_plane;
-  run->output.k_end = winograd->at.k;
   const int64_t weights = winograd->positions * winograd->at.c * winograd->k_line;
   const int asks = weights <= RESIDENT_FLOATS && !run->output.pool && !run->output.stream;
   int has_weights = 0; /* after this thread's first block */
@@ -241,8 +252,7 @@ static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, wi
     for (tile = first + begin; tile < first + end; tile = last) {
       last = rk_min64(tile + most, first + end);
       transforms->source[m4](winograd, run->src, zeros, tile, last, lines, lines_plane);
-      multiply(winograd, run->packed, lines, lines_plane, last - tile, 0,
-               rk_div_up(winograd->at.k, winograd->kernels->lanes * RK_CONV_MOST_VECTORS), products, products_plane,
+      multiply(winograd, run->packed, lines, lines_plane, last - tile, products, products_plane,
                asks && has_weights ? outputs_of(winograd, run->output.dst, tile, last) : (wanted){0});
       transforms->output[m4](winograd, &run->output, tile, last);
       has_weights = 1;
@@ -250,29 +260,31 @@ static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, wi
   }
 }
 
-/* All tiles' transforms, then panel by panel the outputs. */
-static void run_outputs(const rk_conv_plan *plan, const rk_winograd *winograd, winograd_run *run, const float *zeros, const rk_team *team,
-                        const rk_team *whole) {
+/* All tiles' transforms, then all positions, then all outputs: each core reads its positions' weights only (28x28x512 by F(4x4) at batch 1:
+ * 0.81 of the time of blocks; 14x14x256 by F(2x2) 0.87, 14x14x512 0.87 of that of outputs shared panel by panel). */
+static void run_positions(const rk_conv_plan *plan, const rk_winograd *winograd, winograd_run *run, const float *zeros, const rk_team *team,
+                          const rk_team *whole) {
   const rk_winograd_transforms *transforms = rk_winograd_transforms_of(plan->isa);
-  int64_t lines_plane = rk_winograd_plane(winograd->tiles, winograd->c_line);
-  int64_t products_plane = rk_winograd_plane(winograd->tiles, winograd->k_line), begin, end;
-  int64_t wide = winograd->kernels->lanes * RK_CONV_MOST_VECTORS, m4 = winograd->m == 4;
+  const int64_t lines_plane = rk_winograd_plane(winograd->tiles, winograd->c_line), panels = panels_of(winograd), m4 = winograd->m == 4;
+  const int64_t products_plane = rk_winograd_plane(winograd->tiles, winograd->k_line);
   float *lines = run->scratch, *products = lines + winograd->positions * lines_plane;
+  int64_t begin = 0, end = 0;
   if (team) {
     rk_share(winograd->tiles, team, &begin, &end);
     transforms->source[m4](winograd, run->src, zeros, begin, end, lines + begin * winograd->c_line, lines_plane);
   }
   rk_team_barrier(whole);
-  if (!team) return;
-  run->output.products = products;
-  run->output.plane = products_plane;
-  for (int64_t panel = -1; rk_take(team, rk_div_up(winograd->at.k, wide), &panel);) {
-    multiply(winograd, run->packed, lines, lines_plane, winograd->tiles, panel, panel + 1, products, products_plane,
-             (wanted){0});
-    run->output.k_begin = panel * wide;
-    run->output.k_end = rk_min64((panel + 1) * wide, winograd->at.k);
-    transforms->output[m4](winograd, &run->output, 0, winograd->tiles);
+  for (int64_t piece = -1; team && rk_take(team, winograd->positions * panels, &piece);) {
+    const int64_t position = piece / panels, panel = piece % panels;
+    const wanted next = weights_after(winograd, run->packed, position, panel);
+    multiply_panel(winograd, run->packed, lines, lines_plane, winograd->tiles, position, panel, products, products_plane, next.at,
+                   next.floats);
   }
+  rk_team_barrier(whole);
+  if (!team) return;
+  run->output.products = products + begin * winograd->k_line;
+  run->output.plane = products_plane;
+  transforms->output[m4](winograd, &run->output, begin, end);
 }
 
 static void run_winograd(const rk_conv_plan *plan, winograd_run *run, const rk_team *whole) {
@@ -286,7 +298,7 @@ static void run_winograd(const rk_conv_plan *plan, winograd_run *run, const rk_t
   if (run->output.pool) stored.out_h /= 2, stored.out_w /= 2;
   run->output.stream = rk_conv_streams(&stored, winograd.kernels, run->output.dst, run->output.add);
   if (team) memset(zeros, 0, (size_t)winograd.c_line * sizeof(float));
-  if (plan->block[SHARE_OUTPUTS]) run_outputs(plan, &winograd, run, zeros, team, whole);
+  if (plan->block[SHARE_POSITIONS]) run_positions(plan, &winograd, run, zeros, team, whole);
   else if (team) run_blocks(plan, &winograd, run, zeros, team);
 }
 

@@ -22,9 +22,8 @@ typedef struct rk_winograd {
 } rk_winograd;
 
 typedef struct rk_winograd_output {
-  const float *products;  /* [positions][...][k_line], the first tile's line of the first position */
-  int64_t plane;          /* floats from one position to the next */
-  int64_t k_begin, k_end; /* k_begin on a vector */
+  const float *products; /* [positions][...][k_line], the first tile's line of the first position */
+  int64_t plane;         /* floats from one position to the next */
   const float *bias, *add, *slope;
   rk_activation activation;
   float *dst;

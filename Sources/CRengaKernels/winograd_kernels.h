@@ -324,8 +324,8 @@ RK_INLINE void output_vector(const rk_winograd *winograd, const rk_winograd_outp
 RK_INLINE void output_tiles(const rk_winograd *winograd, const rk_winograd_output *output, int64_t begin, int64_t end, const int m,
                             const int pool) {
   const rk_correlation *at = &winograd->at;
-  int64_t whole = output->k_begin + (output->k_end - output->k_begin) / RK_LANES * RK_LANES;
-  rk_mask tail = rk_first(output->k_end - whole);
+  int64_t whole = winograd->at.k / RK_LANES * RK_LANES;
+  rk_mask tail = rk_first(winograd->at.k - whole);
   const float *line = output->products;
   const int plain = !output->bias && !output->add && output->activation == RK_ACTIVATION_NONE && !output->stream;
   for (int64_t tile = begin; tile < end; tile++, line += winograd->k_line) {
@@ -337,14 +337,14 @@ RK_INLINE void output_tiles(const rk_winograd *winograd, const rk_winograd_outpu
         .pooled = ((position.n * (at->out_h / 2) + position.y / 2) * (at->out_w / 2) + position.x / 2) * at->dst_pixel,
     };
     if (m == 4 && !pool && plain && target.rows == 4 && target.columns == 4) {
-      for (int64_t k = output->k_begin; k < whole; k += RK_LANES) {
+      for (int64_t k = 0; k < whole; k += RK_LANES) {
         output_rows_4(winograd, output, line + k, target, k, rk_zero(), tail, 0, 0, 1);
         output_rows_4(winograd, output, line + k, target, k, rk_zero(), tail, 1, 0, 1);
       }
     } else {
-      for (int64_t k = output->k_begin; k < whole; k += RK_LANES) output_vector(winograd, output, line + k, target, k, tail, m, 0, pool);
+      for (int64_t k = 0; k < whole; k += RK_LANES) output_vector(winograd, output, line + k, target, k, tail, m, 0, pool);
     }
-    if (whole < output->k_end) output_vector(winograd, output, line + whole, target, whole, tail, m, 1, pool);
+    if (whole < winograd->at.k) output_vector(winograd, output, line + whole, target, whole, tail, m, 1, pool);
   }
   if (output->stream) rk_stream_fence();
 }

@@ -8,6 +8,7 @@ final class ConvolutionConditionTests: XCTestCase {
     private let shapes: [rk_conv_shape] = [
         rk_conv_shape(n: 3, h: 9, w: 13, c: 17, k: 35, r: 3, s: 3, pads: (1, 1, 1, 1)),
         rk_conv_shape(n: 2, h: 8, w: 8, c: 64, k: 48, r: 3, s: 3, pads: (1, 1, 1, 1)),
+        rk_conv_shape(n: 2, h: 6, w: 7, c: 140, k: 130, r: 3, s: 3, pads: (1, 1, 1, 1)),  // weights beyond L2
         rk_conv_shape(n: 2, h: 11, w: 7, c: 5, k: 33, r: 5, s: 3, stride: (2, 2), pads: (2, 1, 2, 1)),
         rk_conv_shape(n: 5, h: 4, w: 4, c: 33, k: 70, r: 1, s: 1),
         rk_conv_shape(n: 1, h: 1, w: 1, c: 300, k: 500, r: 1, s: 1),

@@ -112,7 +112,9 @@ final class ConvolutionPlanTests: XCTestCase {
             XCTAssertEqual(choice(pass, n: 64, size: 8, c: 64, k: 64), RK_CONV_WINOGRAD_F4)
         }
         XCTAssertEqual(choice(RK_CONV_FORWARD, n: 1, size: 56, c: 64, k: 64), RK_CONV_WINOGRAD_F4)
+        XCTAssertEqual(choice(RK_CONV_FORWARD, n: 1, size: 28, c: 512, k: 512), RK_CONV_WINOGRAD_F4)
         XCTAssertEqual(choice(RK_CONV_FORWARD, n: 1, size: 14, c: 512, k: 512), RK_CONV_WINOGRAD_F2)
+        XCTAssertEqual(choice(RK_CONV_FORWARD, n: 1, size: 7, c: 512, k: 512), RK_CONV_DIRECT)
         XCTAssertEqual(choice(RK_CONV_FORWARD, n: 128, size: 32, c: 3, k: 16), RK_CONV_DIRECT)
         XCTAssertEqual(choice(RK_CONV_BACKWARD_WEIGHT, n: 4, size: 14, c: 512, k: 512), RK_CONV_DIRECT)
     }
