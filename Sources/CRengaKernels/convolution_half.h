@@ -76,6 +76,8 @@ typedef struct rk_half_kernels {
    * largest. */
   void (*finish_pooled)(const rk_half_finish *finish, int64_t below);
   void (*stream_fence)(void);
+  /* Copies 32 numbers of each of `pixels` pixels. */
+  void (*plane)(const uint16_t *src, int64_t src_pixel, int64_t pixels, uint16_t *dst);
   /* Copies `count` numbers; whether one of them is infinite or NaN. */
   int (*copy)(const uint16_t *src, int64_t count, uint16_t *dst);
   /* Whether one of `count` numbers of each of `rows` rows is infinite or NaN. */

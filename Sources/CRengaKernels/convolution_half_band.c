@@ -26,7 +26,8 @@ static int copy_row(const half *half, const uint16_t *src, int64_t n, int64_t h,
     memset(dst, 0, (size_t)(width * c) * sizeof *dst);
     return 0;
   }
-  const int64_t first = rk_min64(rk_max64(-at->offset_w, 0), width), end = rk_max64(rk_min64(at->src_w - at->offset_w, width), first);
+  int64_t first, end;
+  rk_half_pixels_inside(half, &first, &end);
   memset(dst, 0, (size_t)(first * c) * sizeof *dst);
   memset(dst + end * c, 0, (size_t)((width - end) * c) * sizeof *dst);
   if (end == first) return 0;

@@ -45,6 +45,13 @@ static inline int64_t rk_half_rows_seen(const rk_correlation *at, int64_t rows) 
   return (rows - 1) * at->stride_h + (at->taps_h - 1) * at->dilation_h + 1;
 }
 
+/* Those pixels of a copied row that are no padding: [first, end). */
+static inline void rk_half_pixels_inside(const half *half, int64_t *first, int64_t *end) {
+  const rk_correlation *at = &half->at;
+  *first = rk_min64(rk_max64(-at->offset_w, 0), half->copy_w);
+  *end = rk_max64(rk_min64(at->src_w - at->offset_w, half->copy_w), *first);
+}
+
 /* Floats of one group's packed weights. */
 static inline int64_t rk_half_group_floats(const half *half) {
   return half->lines * rk_div_up(half->at.k, RK_HALF_LANES) * (RK_HALF_PANEL / 2);

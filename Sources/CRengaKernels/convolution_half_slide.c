@@ -16,13 +16,13 @@ int rk_half_slides(const rk_conv_plan *plan, const rk_correlation *at) {
 static void copy_row_in_planes(const half *half, const uint16_t *src, int64_t n, int64_t h, int64_t group, char *dst, int64_t plane_bytes) {
   const rk_correlation *at = &half->at;
   enum { STEP_BYTES = 2 * RK_HALF_STEP };
-  for (int64_t x = 0; x < half->copy_w; x++, dst += STEP_BYTES) {
-    const int64_t w = x + at->offset_w;
-    const int inside = h >= 0 && h < at->src_h && w >= 0 && w < at->src_w;
-    const uint16_t *pixel = inside ? src + ((n * at->src_h + h) * at->src_w + w) * at->src_c + group * at->c : NULL;
-    for (int64_t plane = 0; plane < half->steps; plane++)
-      if (inside) memcpy(dst + plane * plane_bytes, pixel + plane * RK_HALF_STEP, STEP_BYTES);
-      else memset(dst + plane * plane_bytes, 0, STEP_BYTES);
+  int64_t first = 0, end = 0;
+  if (h >= 0 && h < at->src_h) rk_half_pixels_inside(half, &first, &end);
+  const uint16_t *pixels = src + ((n * at->src_h + h) * at->src_w + first + at->offset_w) * at->src_c + group * at->c;
+  for (int64_t plane = 0; plane < half->steps; plane++, dst += plane_bytes) {
+    memset(dst, 0, (size_t)(first * STEP_BYTES));
+    if (first < end) half->kernels->plane(pixels + plane * RK_HALF_STEP, at->src_c, end - first, (uint16_t *)dst + first * RK_HALF_STEP);
+    memset(dst + end * STEP_BYTES, 0, (size_t)((half->copy_w - end) * STEP_BYTES));
   }
 }
 

@@ -126,6 +126,10 @@ INLINE __m512i larger_of_doubled(__m512i most, __m512i v) { return _mm512_max_ep
 INLINE int is_wild(__m512i most) { return _mm512_cmpge_epu16_mask(most, _mm512_set1_epi16((int16_t)WILD)) != 0; }
 INLINE __mmask32 mask_of(int64_t count) { return count >= 32 ? ~(__mmask32)0 : ((__mmask32)1 << count) - 1; }
 
+void rk_half_plane(const uint16_t *src, int64_t src_pixel, int64_t pixels, uint16_t *dst) {
+  for (int64_t i = 0; i < pixels; i++) _mm512_storeu_si512(dst + i * RK_HALF_STEP, _mm512_loadu_si512(src + i * src_pixel));
+}
+
 int rk_half_copy(const uint16_t *src, int64_t count, uint16_t *dst) {
   __m512i most = _mm512_setzero_si512();
   int64_t i = 0;
