@@ -45,6 +45,7 @@ typedef struct rk_half_finish {
   int64_t dst_row, add_row; /* add_row: of finish_pooled, from a map row of add to the next */
   rk_activation activation;
   int32_t lanes, vectors;
+  int32_t paired; /* the second vector's outputs are those of the first again, with their bias and slope */
   int32_t stream; /* store past the caches; a fence must follow */
 } rk_half_finish;
 

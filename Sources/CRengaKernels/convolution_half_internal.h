@@ -16,6 +16,7 @@ typedef struct half {
   const rk_half_kernels *kernels;
   int in_place;         /* 1x1 filters of stride 1: pixels are the rows of a matrix */
   int slides;           /* filters of three rows over planes of channels */
+  int paired;           /* they slide over pairs of pixels of 16 channels: `at` counts pairs as pixels of 32 channels and 32 outputs */
   int pools;            /* of each 2x2 outputs only the largest is written */
   int flat;             /* tiles run on over the ends of rows, whose padding is computed and dropped */
   int64_t run, inner;   /* operands of a run, runs of a filter row */

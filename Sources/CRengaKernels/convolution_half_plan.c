@@ -40,6 +40,22 @@ static void choose_tiles(half *half) {
   if (half->flat || half->in_place) half->rows = RK_HALF_ROWS;
 }
 
+/* Whether pairs of pixels are to be taken for pixels of 32 channels and 32 outputs, which is what they are in memory: two taps of pairs hold
+ * the three of a filter row, with zeros where an output does not see a pixel. As many products as by rows of 48 operands, but whole cache
+ * lines, and loads that a filter's rows share. */
+static int pairs(const rk_half_kernels *kernels, const rk_correlation *at) {
+  return kernels->slide && at->groups == 1 && at->c == RK_HALF_LANES && at->k == RK_HALF_LANES && at->taps_h == 3 && at->taps_w == 3 &&
+         at->stride_h == 1 && at->stride_w == 1 && at->dilation_h == 1 && at->dilation_w == 1 && at->dst_pixel == at->k &&
+         at->dst_row == at->out_w * at->k && at->out_w % 2 == 0 &&
+         2 * rk_div_up(at->out_w, 2 * RK_HALF_ROWS) == rk_div_up(at->out_w, RK_HALF_ROWS);
+}
+
+static void pair(rk_correlation *at) {
+  at->c *= 2, at->k *= 2, at->dst_pixel *= 2;
+  at->taps_w = 2;
+  at->out_w /= 2;
+}
+
 int rk_half_is_heavy(const half *half) {
   const rk_correlation *at = &half->at;
   return half->lines * RK_HALF_STEP * at->k > 2 * at->n * at->src_h * at->src_w * at->c;
@@ -49,6 +65,8 @@ int rk_half_prepare(const rk_conv_plan *plan, int64_t phase, half *half) {
   rk_conv_correlation(plan, phase, &half->at);
   const rk_correlation *at = &half->at;
   half->kernels = rk_half_kernels_of(plan->isa);
+  half->paired = pairs(half->kernels, at);
+  if (half->paired) pair(&half->at);
   half->slides = rk_half_slides(plan, at);
   half->pools = 0;
   half->inner = at->dilation_w == 1 && !half->slides ? 1 : at->taps_w;
@@ -96,7 +114,7 @@ int rk_half_plan(rk_conv_plan *plan) {
     if (rk_conv_addressable(sizes, 3) == 0) return -1;
     packed += half.at.groups * rk_half_group_floats(&half);
     most = rk_max64(most, half.band_bytes);
-    plan->pools = plan->pass == RK_CONV_FORWARD && half.slides;
+    plan->pools = plan->pass == RK_CONV_FORWARD && half.slides && !half.paired;
   }
   plan->block[0] = rk_div_up(most, 64) * 16;
   plan->packed_floats = (size_t)packed;
@@ -118,13 +136,15 @@ static void pack_step(const rk_conv_pack_args *args, const half *half, int64_t g
   const rk_conv_shape *shape = &args->plan->shape;
   const rk_correlation *at = &half->at;
   const int forward = args->plan->pass == RK_CONV_FORWARD;
-  const int64_t group_c = shape->c / shape->groups, outputs = rk_min64(RK_HALF_LANES, at->k - k0);
+  const int64_t group_c = shape->c / shape->groups, outputs = rk_min64(RK_HALF_LANES, at->k - k0), second = k0 / RK_HALF_LANES;
   const int64_t output_step = forward ? 1 : shape->k, r = at->tap_r + i * at->tap_r_step;
-  const double *scale = args->scale ? args->scale + group * at->k + k0 : NULL;
+  const double *scale = args->scale ? args->scale + (half->paired ? 0 : group * at->k + k0) : NULL;
   memset(packed, 0, RK_HALF_PANEL * sizeof *packed);
   for (int64_t q = q0; q < rk_min64(q0 + RK_HALF_STEP, half->run); q++) {
-    const int64_t tap = half->inner > 1 ? j : q / at->c, s = at->tap_s + tap * at->tap_s_step;
-    const int64_t first = forward ? (q % at->c) * shape->k + group * at->k + k0 : k0 * shape->k + group * at->c + q % at->c;
+    const int64_t tap = half->paired ? 2 * j + q / RK_HALF_LANES - second : half->inner > 1 ? j : q / at->c;
+    const int64_t c = q % (half->paired ? RK_HALF_LANES : at->c), k1 = half->paired ? 0 : k0, s = at->tap_s + tap * at->tap_s_step;
+    if (half->paired && (tap < 0 || tap > 2)) continue;
+    const int64_t first = forward ? c * shape->k + group * at->k + k1 : k1 * shape->k + group * at->c + c;
     const float *weight = args->weight + (r * shape->s + s) * group_c * shape->k + first;
     uint16_t *to = packed + (q - q0) / 2 * 2 * RK_HALF_LANES + (q - q0) % 2;
     if (scale)

@@ -26,6 +26,37 @@ static void copy_row_in_planes(const half *half, const uint16_t *src, int64_t n,
   }
 }
 
+/* One padded source row of pixels of 16 channels; whether one of its numbers is infinite or NaN. */
+static int copy_row_of_pairs(const half *half, const uint16_t *src, int64_t n, int64_t h, uint16_t *dst) {
+  enum { C = RK_HALF_LANES };
+  const rk_correlation *at = &half->at;
+  const int64_t width = 2 * half->copy_w, first = rk_min64(rk_max64(-at->offset_w, 0), width);
+  const int64_t end = h < 0 || h >= at->src_h ? first : rk_max64(rk_min64(at->src_w - at->offset_w, width), first);
+  memset(dst, 0, (size_t)(first * C) * sizeof *dst);
+  memset(dst + end * C, 0, (size_t)((width - end) * C) * sizeof *dst);
+  if (end == first) return 0;
+  return half->kernels->copy(src + ((n * at->src_h + h) * at->src_w + first + at->offset_w) * C, (end - first) * C, dst + first * C);
+}
+
+/* The operands of the rows [0, tiles + 2) of a block whose pairs hold infinite numbers or NaNs, for the first or second outputs of pairs: a
+ * plane for each tap, with zeros in place of the pixels that these outputs do not see. */
+static rk_half_slide without_unseen(const half *half, rk_half_slide slide, int second, uint16_t *cut) {
+  enum { ROW = RK_HALF_ROWS * RK_HALF_STEP, PLANE = (RK_HALF_TILES + 2) * ROW };
+  for (int64_t tap = 0; tap < 2; tap++)
+    for (int64_t i = 0; i < slide.tiles + 2; i++)
+      for (int64_t x = 0; x < half->rows; x++) {
+        uint16_t *to = cut + tap * PLANE + i * ROW + x * RK_HALF_STEP;
+        memcpy(to, slide.src + i * slide.src_row + (x + tap) * 2 * RK_HALF_STEP, 2 * RK_HALF_STEP);
+        if (tap != second) memset(to + (second ? 0 : RK_HALF_LANES), 0, RK_HALF_STEP);
+      }
+  slide.src = (const char *)cut;
+  slide.src_row = 2 * ROW;
+  slide.src_plane = 2 * PLANE;
+  slide.planes = 2;
+  slide.taps = 1;
+  return slide;
+}
+
 typedef struct slide_block {
   const float *sums;
   int64_t y, x; /* within the band's rows; the first pixel of a row */
@@ -66,9 +97,13 @@ void rk_half_slide_band(const half *half, half_run *run, int64_t n, int64_t y, i
   const int64_t unit = n * at->out_h + y, columns = rk_div_up(at->out_w, half->rows);
   const int64_t blocks = rk_div_up(rows, RK_HALF_TILES) * columns;
   float sums[2][RK_HALF_TILES * RK_HALF_ROWS * 2 * RK_HALF_LANES] __attribute__((aligned(64)));
+  uint16_t cut[2 * (RK_HALF_TILES + 2) * RK_HALF_ROWS * RK_HALF_STEP] __attribute__((aligned(64)));
   if (run->copied_unit != unit || run->copied_rows != rows || run->copied_group != group) {
+    run->copied_wild = 0;
     for (int64_t i = 0; i < rk_half_rows_seen(at, rows); i++)
-      copy_row_in_planes(half, run->src, n, y + at->offset_h + i, group, run->scratch + i * row_bytes, plane_bytes);
+      if (half->paired)
+        run->copied_wild |= copy_row_of_pairs(half, run->src, n, y + at->offset_h + i, (uint16_t *)(run->scratch + i * row_bytes));
+      else copy_row_in_planes(half, run->src, n, y + at->offset_h + i, group, run->scratch + i * row_bytes, plane_bytes);
     run->copied_unit = unit, run->copied_rows = rows, run->copied_group = group;
   }
   const int64_t first = at->dst_first + n * at->dst_image + y * at->dst_row + group_k;
@@ -85,6 +120,7 @@ void rk_half_slide_band(const half *half, half_run *run, int64_t n, int64_t y, i
                                    .activation = run->activation,
                                    .lanes = (int32_t)lanes,
                                    .vectors = 2,
+                                   .paired = half->paired,
                                    .stream = run->stream && lanes == 2 * RK_HALF_LANES,
                                    .bias = run->bias ? run->bias + group_k + k : NULL,
                                    .slope = rk_conv_slope(run->activation, run->slope, group_k + k),
@@ -103,6 +139,11 @@ void rk_half_slide_band(const half *half, half_run *run, int64_t n, int64_t y, i
         slide.panel = weights + v * half->lines * RK_HALF_PANEL;
         slide.sums = sums[i % 2] + v * RK_HALF_LANES;
         ask_ahead(half, panel, i, blocks, &slide);
+        if (half->paired && run->copied_wild) {
+          const rk_half_slide seen = without_unseen(half, slide, v > 0, cut);
+          half->kernels->slide(&seen, half->rows);
+          continue;
+        }
         half->kernels->slide(&slide, half->rows);
       }
       finish_block(half, &before, finish);

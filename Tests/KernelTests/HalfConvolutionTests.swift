@@ -17,6 +17,7 @@ final class HalfConvolutionTests: XCTestCase {
         rk_conv_shape(n: 3, h: 9, w: 13, c: 17, k: 35, r: 3, s: 3, pads: (1, 1, 1, 1)),
         rk_conv_shape(n: 2, h: 8, w: 8, c: 64, k: 48, r: 3, s: 3, pads: (1, 1, 1, 1)),
         rk_conv_shape(n: 2, h: 9, w: 32, c: 16, k: 16, r: 3, s: 3, pads: (1, 1, 1, 1)),
+        rk_conv_shape(n: 1, h: 7, w: 27, c: 16, k: 16, r: 3, s: 3, pads: (0, 2, 1, 1)),
         rk_conv_shape(n: 2, h: 16, w: 16, c: 16, k: 32, r: 3, s: 3, stride: (2, 2), pads: (1, 1, 1, 1)),
         rk_conv_shape(n: 2, h: 11, w: 7, c: 5, k: 33, r: 5, s: 3, stride: (2, 2), pads: (2, 1, 2, 1)),
         rk_conv_shape(n: 1, h: 23, w: 23, c: 3, k: 64, r: 7, s: 7, stride: (2, 2), pads: (3, 3, 3, 3)),
@@ -167,6 +168,12 @@ final class HalfConvolutionTests: XCTestCase {
             let groups = random.index(4) == 0 ? 2 : 1
             let pads = (random.index(3), random.index(3), random.index(3), random.index(3))
             let most = random.index(4) == 0 ? 1 : 4  // 1: pixels are the rows of a matrix, which no band copies
+            if random.index(6) == 0,
+                let pairs = rk_conv_shape(
+                    h: 2 + random.index(7), w: 16 + random.index(17), c: 16, k: 16, r: 3, s: 3, pads: pads)
+            {
+                shapes.append(pairs)
+            }
             guard
                 let shape = rk_conv_shape(
                     n: 1 + random.index(2), h: 1 + random.index(8), w: 1 + random.index(20),

@@ -28,8 +28,9 @@ INLINE void finish_rows(const rk_half_finish *f, const int vectors, const int wh
   const __m512 zero = _mm512_setzero_ps();
   __m512 bias[2] = {zero, zero}, slope[2] = {zero, zero};
   for (int v = 0; v < vectors; v++) {
-    if (f->bias) bias[v] = _mm512_maskz_loadu_ps(v ? second : first, f->bias + 16 * v);
-    if (f->activation == RK_ACTIVATION_PRELU) slope[v] = _mm512_maskz_loadu_ps(v ? second : first, f->slope + 16 * v);
+    const int output = f->paired ? 0 : 16 * v;
+    if (f->bias) bias[v] = _mm512_maskz_loadu_ps(v ? second : first, f->bias + output);
+    if (f->activation == RK_ACTIVATION_PRELU) slope[v] = _mm512_maskz_loadu_ps(v ? second : first, f->slope + output);
   }
   for (int64_t row = 0; row < f->rows; row++) {
     const float *sums = f->sums + row * 16 * vectors;
