@@ -11,6 +11,8 @@
  * from beyond L2, are the larger part (256 channels on 56x56: 1.06 times as fast). */
 #define BLOCK_FLOATS (512 * 1024)
 #define BLOCK_MOST_TILES 28
+/* The same where weights stay in L2, and with them the maps of a band. */
+#define SHARED_BLOCK_FLOATS (80 * 1024)
 #define LARGE_WEIGHTS (2 * 1024 * 1024)
 /* Floats of transformed weights that stay in L2 between blocks. */
 #define RESIDENT_FLOATS (256 * 1024)
@@ -52,8 +54,9 @@ int rk_winograd_prepare(const rk_conv_plan *plan, rk_winograd *winograd) {
 
 /* ---- Planning ---- */
 
-/* plan->block: tiles of a block; whether threads share the positions instead; floats of scratch before the lines of zeros. */
-enum { BLOCK_TILES = 0, SHARE_POSITIONS = 1, ZEROS_AT = 2 };
+/* plan->block: tiles of a block; whether threads share the positions instead; floats of scratch before the lines of zeros; tiles that a
+ * block is whole numbers of. */
+enum { BLOCK_TILES = 0, SHARE_POSITIONS = 1, ZEROS_AT = 2, UNIT_TILES = 3 };
 
 static int64_t tile_floats(const rk_winograd *winograd) { return winograd->positions * (winograd->c_line + winograd->k_line); }
 
@@ -64,14 +67,29 @@ static int64_t block_floats(const rk_winograd *winograd, int64_t tiles) {
 
 static int64_t panels_of(const rk_winograd *winograd) { return rk_div_up(winograd->at.k, winograd->kernels->lanes * RK_CONV_MOST_VECTORS); }
 
+/* Which of the products of blocks apply, 0 or 1: where weights stay in L2 and lines have whole vectors; -1: none. */
+static int block_products_of(const rk_conv_plan *plan, const rk_winograd *winograd) {
+  const int64_t lanes = winograd->kernels->lanes, weights = winograd->positions * winograd->at.c * winograd->k_line;
+  const int which = winograd->k_line == lanes && winograd->c_line == lanes ? 0 : winograd->k_line % (2 * lanes) == 0 ? 1 : -1;
+  return which < 0 || weights > RESIDENT_FLOATS || !rk_winograd_transforms_of(plan->isa)->products[which] ? -1 : which;
+}
+
+/* Tiles that the products take at once. */
+static int64_t rows_of(const rk_conv_plan *plan, const rk_winograd *winograd) {
+  const int which = block_products_of(plan, winograd);
+  return which < 0 ? winograd->kernels->tile_rows : rk_winograd_transforms_of(plan->isa)->product_rows[which];
+}
+
 int rk_winograd_plan(rk_conv_plan *plan) {
   rk_winograd winograd;
   if (rk_winograd_prepare(plan, &winograd) != 0) return -1;
-  int64_t rows = winograd.kernels->tile_rows, weights = winograd.positions * winograd.at.c * winograd.k_line;
-  int64_t larger = weights > LARGE_WEIGHTS ? 2 : 1, most_rows = larger * BLOCK_MOST_TILES / rows + (rows < 14);
-  int64_t block = rk_max64(rk_min64(larger * BLOCK_FLOATS / tile_floats(&winograd) / rows, most_rows), 1) * rows;
+  int64_t rows = rows_of(plan, &winograd), weights = winograd.positions * winograd.at.c * winograd.k_line;
+  int64_t larger = weights > LARGE_WEIGHTS ? 2 : 1, most_rows = rk_div_up(larger * BLOCK_MOST_TILES, rows);
+  const int64_t floats = block_products_of(plan, &winograd) < 0 ? larger * BLOCK_FLOATS : SHARED_BLOCK_FLOATS;
+  int64_t block = rk_max64(rk_min64(floats / tile_floats(&winograd) / rows, most_rows), 1) * rows;
   int64_t per_thread = rk_div_up(winograd.tiles, plan->threads), blocks = rk_div_up(per_thread, block);
-  plan->block[BLOCK_TILES] = rk_div_up(per_thread, blocks);
+  plan->block[UNIT_TILES] = block_products_of(plan, &winograd) < 0 ? 1 : rows;
+  plan->block[BLOCK_TILES] = rk_div_up(rk_div_up(per_thread, blocks), plan->block[UNIT_TILES]) * plan->block[UNIT_TILES];
   plan->packed_floats = (size_t)weights;
   plan->pools = plan->pass == RK_CONV_FORWARD;
   /* Traffic beyond L2, in floats: the weights for each block; or once, with all transformed tiles written by one core and read by another,
@@ -233,10 +251,38 @@ static void multiply(const rk_winograd *winograd, const float *packed, const flo
     }
 }
 
+/* The same, by the products of blocks as far as these go. */
+static void multiply_block(const rk_conv_plan *plan, const rk_winograd *winograd, const float *packed, const float *lines,
+                           int64_t lines_plane, int64_t tiles, float *products, int64_t products_plane, wanted wanted) {
+  const int which = block_products_of(plan, winograd);
+  const int64_t unit = plan->block[UNIT_TILES], whole = which < 0 ? 0 : tiles / unit * unit;
+  const int64_t panels = panels_of(winograd), weights = winograd->positions * winograd->at.c * winograd->k_line;
+  if (whole) {
+    if (!wanted.at) /* the weights that come next */
+      wanted = (struct wanted){packed + winograd->at.c * winograd->k_line / panels, weights};
+    const rk_winograd_products args = {.positions = winograd->positions,
+                                       .tiles = whole,
+                                       .c = winograd->at.c,
+                                       .c_line = winograd->c_line,
+                                       .k_line = winograd->k_line,
+                                       .lines = lines,
+                                       .packed = packed,
+                                       .lines_plane = lines_plane,
+                                       .products_plane = products_plane,
+                                       .products = products,
+                                       .wanted = wanted.at,
+                                       .wanted_lines = rk_div_up(wanted.floats, 16 * winograd->positions * panels * (whole / unit))};
+    rk_winograd_transforms_of(plan->isa)->products[which](&args);
+  }
+  if (whole < tiles)
+    multiply(winograd, packed, lines + whole * winograd->c_line, lines_plane, tiles - whole, products + whole * winograd->k_line,
+             products_plane, whole ? (struct wanted){0} : wanted);
+}
+
 /* Blocks of tiles: each thread's share of them, then what others have left. */
 static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, winograd_run *run, const float *zeros, const rk_team *team) {
   const rk_winograd_transforms *transforms = rk_winograd_transforms_of(plan->isa);
-  int64_t most = plan->block[BLOCK_TILES], begin, end, m4 = winograd->m == 4;
+  int64_t most = plan->block[BLOCK_TILES], unit = plan->block[UNIT_TILES], begin, end, m4 = winograd->m == 4;
   int64_t lines_plane = rk_winograd_plane(most, winograd->c_line), products_plane = rk_winograd_plane(most, winograd->k_line);
   float *lines = run->scratch + team->tid * block_floats(winograd, most), *products = lines + winograd->positions * lines_plane;
   int64_t own = rk_min64(rk_div_up(rk_div_up(winograd->tiles, team->nth), most), RK_MOST_PIECES / team->nth);
@@ -246,14 +292,15 @@ static void run_blocks(const rk_conv_plan *plan, const rk_winograd *winograd, wi
   const int asks = weights <= RESIDENT_FLOATS && !run->output.pool && !run->output.stream;
   int has_weights = 0; /* after this thread's first block */
   for (int64_t piece = -1; rk_take(team, own * team->nth, &piece);) {
-    rk_share(winograd->tiles, &(rk_team){.tid = (int32_t)(piece / own), .nth = team->nth}, &begin, &end);
-    int64_t first = begin, tile, last;
+    rk_share(rk_div_up(winograd->tiles, unit), &(rk_team){.tid = (int32_t)(piece / own), .nth = team->nth}, &begin, &end);
+    const int64_t first = begin;
     rk_share(end - begin, &(rk_team){.tid = (int32_t)(piece % own), .nth = (int32_t)own}, &begin, &end);
-    for (tile = first + begin; tile < first + end; tile = last) {
-      last = rk_min64(tile + most, first + end);
+    end = rk_min64((first + end) * unit, winograd->tiles);
+    for (int64_t tile = (first + begin) * unit, last; tile < end; tile = last) {
+      last = rk_min64(tile + most, end);
       transforms->source[m4](winograd, run->src, zeros, tile, last, lines, lines_plane);
-      multiply(winograd, run->packed, lines, lines_plane, last - tile, products, products_plane,
-               asks && has_weights ? outputs_of(winograd, run->output.dst, tile, last) : (wanted){0});
+      multiply_block(plan, winograd, run->packed, lines, lines_plane, last - tile, products, products_plane,
+                     asks && has_weights ? outputs_of(winograd, run->output.dst, tile, last) : (wanted){0});
       transforms->output[m4](winograd, &run->output, tile, last);
       has_weights = 1;
     }

@@ -31,6 +31,16 @@ typedef struct rk_winograd_output {
   int stream; /* store past the caches: every vector of dst is aligned */
 } rk_winograd_output;
 
+/* The products of `tiles` tiles, a multiple of product_rows, with all outputs in all positions. */
+typedef struct rk_winograd_products {
+  int64_t positions, tiles, c, c_line, k_line;
+  const float *lines, *packed;
+  int64_t lines_plane, products_plane; /* floats from one position to the next */
+  float *products;
+  const float *wanted; /* memory that will be wanted: asked for meanwhile, */
+  int64_t wanted_lines; /* so many cache lines with each block of product_rows tiles and two vectors of outputs (one where there is one) */
+} rk_winograd_products;
+
 /* One instruction set's transforms, by m = 2 and m = 4. `zeros`: a line of zeros, for pixels outside the map. */
 typedef struct rk_winograd_transforms {
   /* lines[position][tile][c_line] = B^T d B of source tiles [begin, end) */
@@ -45,6 +55,9 @@ typedef struct rk_winograd_transforms {
                    int64_t plane);
   /* dweight[tap][c][k] = G^T (the sum of `pieces` of sums[position][c][k_line], positions a plane of C apart) G for channel c; m = 4 only */
   void (*weight_gradient)(const rk_winograd *winograd, const float *sums, int64_t pieces, int64_t piece_step, int64_t c, float *dweight);
+  /* Where lines are one vector long, and where those of outputs are whole pairs of vectors; NULL: none */
+  void (*products[2])(const rk_winograd_products *products);
+  int32_t product_rows[2];
 } rk_winograd_transforms;
 const rk_winograd_transforms *rk_winograd_transforms_of(rk_isa isa);
 extern const rk_winograd_transforms rk_winograd_generic;

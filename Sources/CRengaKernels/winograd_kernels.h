@@ -1,7 +1,11 @@
 /* winograd_kernels.h: Winograd's transforms, written once over the vector layer and compiled once per instruction set.
- * The includer has included its vector.h and defined RK_WINOGRAD (the name of the table). Not here: the products between them. */
+ * The includer has included its vector.h and defined RK_WINOGRAD (the name of the table). Not here: the products between them
+ * (winograd_products.h, winograd.c). */
 #include "convolution_activation.h"
 #include "winograd_internal.h"
+#ifdef RK_PRODUCT_ROWS_1
+#include "winograd_products.h"
+#endif
 
 #define RK_A 0.625f
 #define RK_B 1.5f
@@ -477,4 +481,8 @@ const rk_winograd_transforms RK_WINOGRAD = {
     .weight = {weight_2, weight_4},
     .gradient = gradient_tiles,
     .weight_gradient = weight_gradient,
+#ifdef RK_PRODUCT_ROWS_1
+    .products = {products_1, products_2},
+    .product_rows = {RK_PRODUCT_ROWS_1, RK_PRODUCT_ROWS_2},
+#endif
 };
