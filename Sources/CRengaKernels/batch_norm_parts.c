@@ -108,6 +108,7 @@ static void piece_gradients(const rk_loops *loops, const rk_batch_norm_gradients
   loop.src = rk_at(a->src, a->type, row * a->c);
   loop.dst = a->dst == NULL ? NULL : rk_at(a->dst, a->type, row * a->c);
   loop.ddst = rk_at(a->ddst, a->type, row * a->c);
+  loop.masked = a->masked == NULL ? NULL : rk_to(a->masked, a->type, row * a->c);
   loop.sum = collector(a->c, sum, wide_sum);
   loop.product = collector(a->c, product, wide_product);
   loops->gradient_moments(&loop);
@@ -171,6 +172,10 @@ void rk_batch_norm_gradients_apply(const void *args, const rk_team *team) {
   loop.mask_scale = rk_columns(a->c, a->mask_scale, mask_scale);
   loop.mask_shift = rk_columns(a->c, a->mask_shift, mask_shift);
   loop.accumulate_dsrc = a->accumulate_dsrc, loop.accumulate_dadd = a->accumulate_dadd;
+  /* A sum's gradient that is already where it should be. */
+  const int is_masked = a->dst != NULL || a->mask_scale != NULL;
+  const int stays = a->dadd == NULL || (a->dadd == a->ddst && !narrow && !is_masked && !a->accumulate_dadd);
+  if (stays) loop.accumulate_dadd = 0;
   /* The piece read last is the one that the cache still holds: backwards. */
   for (int64_t i = last; i-- > first;) {
     const int64_t at = i * pieces.rows * a->c;
@@ -179,7 +184,7 @@ void rk_batch_norm_gradients_apply(const void *args, const rk_team *team) {
     loop.dst = a->dst == NULL ? NULL : rk_at(a->dst, a->type, at);
     loop.ddst = rk_at(a->ddst, a->type, at);
     loop.dsrc = a->dsrc == NULL ? NULL : rk_to(a->dsrc, a->type, at);
-    loop.dadd = a->dadd == NULL ? NULL : rk_to(a->dadd, a->type, i * pieces.rows * dadd_c);
+    loop.dadd = stays ? NULL : rk_to(a->dadd, a->type, i * pieces.rows * dadd_c);
     rk_loops_of(a->isa, a->type)->gradient_affine(&loop);
   }
 }

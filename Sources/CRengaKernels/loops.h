@@ -43,10 +43,12 @@ typedef struct rk_moments_loop {
 } rk_moments_loop;
 
 /* With d[i] = ddst[i], masked by dst[i] > 0 where dst is not NULL, or by (src[i] - center[j]) mask_scale[j] + mask_shift[j] > 0 where
- * mask_scale is not NULL: sum[j] = sum of d, product[j] = sum of d (src - center[j]). */
+ * mask_scale is not NULL: sum[j] = sum of d, product[j] = sum of d (src - center[j]). masked[i] = d[i] where neither it nor dst is NULL; it may
+ * be ddst. */
 typedef struct rk_gradient_moments_loop {
   int64_t count, period;
   const void *src, *dst, *ddst;
+  void *masked;
   const float *center, *mask_scale, *mask_shift;
   float *sum, *product;
 } rk_gradient_moments_loop;

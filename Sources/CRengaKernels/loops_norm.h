@@ -84,6 +84,7 @@ static void OF_TYPE(gradient_affine)(const rk_gradient_affine_loop *loop) {
   if (usual) a.accumulate_dsrc = a.accumulate_dadd = 0;
   if (usual && mask == BY_SOURCE && !add) GRADIENT_AFFINE(BY_SOURCE, 0)
   else if (usual && mask == BY_RESULT && add == 1) GRADIENT_AFFINE(BY_RESULT, 1)
+  else if (usual && mask == UNMASKED && !add) GRADIENT_AFFINE(UNMASKED, 0)
   else
     EACH_BLOCK(a.count, a.period, OF_TYPE(gradient_affine_edge)(a, i, j, rows, WIDTH), OF_TYPE(gradient_affine_edge)(a, i, j, rows, part))
 }

@@ -35,6 +35,7 @@ INLINE void OF_TYPE(gradient_moments_column)(rk_gradient_moments_loop a, int64_t
     FETCH(a.ddst, next + (row + k) * WIDTH, 0);
     const vec x = load_map(a.src, at, part) - center;
     const vec d = OF_TYPE(masked_by)(a.dst, a.ddst, x, scale, shift, at, part, mask);
+    if (mask == BY_RESULT && a.masked != NULL) store_map(a.masked, at, d, part);
     sum[k] += d;
     product[k] += d * x;
   });

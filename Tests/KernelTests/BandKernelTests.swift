@@ -130,16 +130,19 @@ final class BandKernelTests: XCTestCase {
         }
     }
 
+    /// Where the ReLU's mask comes from: the result, the source, or the sums, which leave the gradient masked in its place.
+    private enum MaskKind: CaseIterable { case result, source, sums }
+
     private func check(
         _ test: BatchNormCase, _ forward: BatchNormCase.Forward, _ expected: BatchNormCase.Backward, _ isa: rk_isa
     ) {
         let part = max(test.rows / 3, 1), count = (test.rows + part - 1) / part, c = test.c
-        let (x, y, d, g) = (Floats(test.src), Floats(forward.dst), Floats(test.ddst), Floats(test.gamma))
+        let (x, y, g) = (Floats(test.src), Floats(forward.dst), Floats(test.gamma))
         let (mean, rstd) = (Floats(forward.mean), Floats(forward.rstd))
-        // The mask from the result, then from the source.
         let scale = Floats(zip(test.gamma, forward.rstd).map { $0 * $1 })
         let shift = Floats(test.beta)
-        for fromSource in [false, true] where test.relu || !fromSource {
+        for kind in MaskKind.allCases where test.relu || kind == .result {
+            let d = Floats(test.ddst)
             let step = rk_batch_norm_gradients_floats(Int64(part), Int64(c))
             let sums = Floats(count: count * step, repeating: .nan)
             let found = (0..<5).map { _ in Floats(count: c, repeating: .nan) }
@@ -150,8 +153,9 @@ final class BandKernelTests: XCTestCase {
                 (args.isa, args.rows, args.c) = (isa, Int64(min(part, test.rows - index * part)), Int64(c))
                 (args.src, args.ddst) = (UnsafeRawPointer(x.readable + at), UnsafeRawPointer(d.readable + at))
                 args.mean = mean.readable
-                if test.relu, !fromSource { args.dst = UnsafeRawPointer(y.readable + at) }
-                if fromSource { (args.mask_scale, args.mask_shift) = (scale.readable, shift.readable) }
+                if test.relu, kind != .source { args.dst = UnsafeRawPointer(y.readable + at) }
+                if kind == .sums { args.masked = UnsafeMutableRawPointer(d.pointer + at) }
+                if kind == .source { (args.mask_scale, args.mask_shift) = (scale.readable, shift.readable) }
                 args.gradients = sums.pointer + index * step
                 runStep(rk_batch_norm_gradients, args, threads: 2)
             }
@@ -167,12 +171,17 @@ final class BandKernelTests: XCTestCase {
             (args.isa, args.rows, args.c) = (isa, Int64(test.rows), Int64(c))
             (args.src, args.ddst) = (UnsafeRawPointer(x.readable), UnsafeRawPointer(d.readable))
             args.mean = mean.readable
-            if test.relu, !fromSource { args.dst = UnsafeRawPointer(y.readable) }
-            if fromSource { (args.mask_scale, args.mask_shift) = (scale.readable, shift.readable) }
+            if test.relu, kind == .result { args.dst = UnsafeRawPointer(y.readable) }
+            if kind == .sums { args.dadd = UnsafeMutableRawPointer(d.pointer) }
+            if kind == .source { (args.mask_scale, args.mask_shift) = (scale.readable, shift.readable) }
             (args.scale, args.slope, args.shift) = (found[2].readable, found[3].readable, found[4].readable)
             args.dsrc = UnsafeMutableRawPointer(dsrc.pointer)
             runStep(rk_batch_norm_gradients_apply, args, threads: 2)
-            let what = "\(test.rows) x \(c), \(isa.label), mask from source \(fromSource)"
+            let what = "\(test.rows) x \(c), \(isa.label), mask from the \(kind)"
+            if kind == .sums {
+                let masked = zip(test.ddst, forward.dst).map { $1 > 0 ? $0 : 0 }
+                XCTAssertEqual(d.values, masked, "the gradient stays where it is, masked: \(what)")
+            }
             assertClose(found[0].values, expected.dgamma, 1e-4, what)
             assertClose(found[1].values, expected.dbeta, 1e-4, what)
             assertClose(dsrc.values, expected.dsrc, 1e-4, what)

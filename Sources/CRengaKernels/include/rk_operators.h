@@ -105,13 +105,15 @@ typedef struct rk_batch_norm_finish_args {
 } rk_batch_norm_finish_args;
 void rk_batch_norm_finish(const void *args, const rk_team *team);
 
-/* Sums of one part's gradients. The ReLU's mask: dst > 0, or (src - mean) mask_scale + mask_shift > 0, or none. */
+/* Sums of one part's gradients. The ReLU's mask: dst > 0, or (src - mean) mask_scale + mask_shift > 0, or none. What the mask dst leaves of
+ * ddst goes to `masked`, which may be ddst; NULL: nowhere. */
 typedef struct rk_batch_norm_gradients_args {
   rk_isa isa;
   rk_type type;
   int64_t rows, c;
   const void *src, *dst, *ddst; /* dst NULL = not the mask */
   const float *mean, *mask_scale, *mask_shift;
+  void *masked;
   float *gradients; /* rk_batch_norm_gradients_floats(rows, c) */
 } rk_batch_norm_gradients_args;
 size_t rk_batch_norm_gradients_floats(int64_t rows, int64_t c);

@@ -91,14 +91,17 @@ struct BatchNormParts {
 
     // MARK: - Backward
 
-    /// The ReLU's mask: from the result where that was kept, else from the source.
+    /// The ReLU's mask: from the source, or from the result where something was added.
     private typealias Mask = (
         dst: UnsafeRawPointer?, scale: UnsafePointer<Float>?, shift: UnsafePointer<Float>?
     )
 
+    /// The sums leave such a gradient masked, while the result is in cache: what comes later need not read it, nor make it again.
+    private var isMaskedByResult: Bool { step.activation == .relu && step.add != nil }
+
     private func mask(_ emit: Emitter) throws(RengaError) -> Mask {
         guard step.activation == .relu else { return (nil, nil, nil) }
-        if step.add != nil { return (UnsafeRawPointer(emit.pointer(try emit.value(step.output))), nil, nil) }
+        if isMaskedByResult { return (UnsafeRawPointer(emit.pointer(try emit.value(step.output))), nil, nil) }
         return (
             nil, UnsafePointer(emit.floats(try channels("scale", emit))),
             UnsafePointer(emit.floats(try channels("shift", emit)))
@@ -115,6 +118,7 @@ struct BatchNormParts {
         args.ddst = UnsafeRawPointer(emit.pointer(try emit.gradient(step.output)))
         args.mean = UnsafePointer(emit.floats(try channels("mean", emit)))
         (args.dst, args.mask_scale, args.mask_shift) = try mask(emit)
+        if isMaskedByResult { args.masked = UnsafeMutableRawPointer(mutating: args.ddst) }
         args.gradients = emit.floats(
             try emit.chunked(name("gradients", emit), floats: rk_batch_norm_gradients_floats(args.rows, args.c)))
         try emit.add(rk_batch_norm_gradients, args, "backward sums")
@@ -154,7 +158,7 @@ struct BatchNormParts {
         args.src = UnsafeRawPointer(emit.pointer(src))
         args.ddst = UnsafeRawPointer(emit.pointer(ddst))
         args.mean = UnsafePointer(emit.floats(try channels("mean", emit)))
-        (args.dst, args.mask_scale, args.mask_shift) = try mask(emit)
+        if !isMaskedByResult { (args.dst, args.mask_scale, args.mask_shift) = try mask(emit) }
         args.scale = UnsafePointer(emit.floats(try channels("backward scale", emit)))
         args.slope = UnsafePointer(emit.floats(try channels("backward slope", emit)))
         args.shift = UnsafePointer(emit.floats(try channels("backward shift", emit)))
