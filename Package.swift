@@ -56,7 +56,7 @@ let package = Package(
         .target(name: "RengaFormats", dependencies: ["RengaNetwork", "CRengaKernels"], swiftSettings: engineFlags),
 
         .target(
-            name: "RengaExecution", dependencies: ["RengaNetwork", "RengaRewrites", "CRengaKernels"],
+            name: "RengaExecution", dependencies: ["RengaNetwork", "RengaRewrites", "RengaFormats", "CRengaKernels"],
             swiftSettings: engineFlags),
         .target(
             name: "RengaTraining",

@@ -312,7 +312,7 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_builder_finish(const renga_builder
 /* ---- Session: inference --------------------------------------------------------------------------------------------------------- */
 
 /* A network compiled for one batch size, image size and thread count, with its memory. Independent of the network it was made from.
- * Made by renga_session_create, broken by renga_session_free. */
+ * Made by renga_session_create, renga_session_load, broken by renga_session_free. */
 typedef struct renga_session renga_session;
 
 typedef struct renga_session_options {
@@ -332,6 +332,12 @@ RENGA_API void renga_session_options_init(renga_session_options *options, size_t
  * Errors: RENGA_ERROR_INVALID_ARGUMENT, RENGA_ERROR_SHAPE_MISMATCH (image size that a layer cannot take), RENGA_ERROR_OUT_OF_MEMORY. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_session_create(const renga_network *network, const renga_session_options *options,
                                                              renga_session **out);
+/* Compiles a network straight from the file that renga_network_save wrote: as renga_network_load and renga_session_create, with the same
+ * bits, but faster, and without memory for the network's large weights: threads of the session read them in pieces, check and pack them.
+ * The whole file is checked. All or nothing: where anything of it is wrong, or it changes meanwhile, there is no session (*out = NULL); a
+ * file that changes later does not matter. options NULL = defaults. From any thread.
+ * Errors: those of renga_network_load and renga_session_create. */
+RENGA_API RENGA_MUST_CHECK renga_status renga_session_load(const char *path, const renga_session_options *options, renga_session **out);
 /* Frees a session with its memory. */
 RENGA_API void renga_session_free(renga_session *session);
 /* Shape of input / output `index` (from 0) at the session's batch and image size. */

@@ -30,9 +30,19 @@ static uint32_t zeros(uint64_t bytes) {
   return power;
 }
 
+/* The same for the size that this thread asked for before: pieces of one size follow each other. */
+static uint32_t zeros_again(uint64_t bytes) {
+  static _Thread_local struct {
+    uint64_t bytes;
+    uint32_t factor;
+  } last = {.bytes = 0, .factor = ONE};
+  if (last.bytes != bytes) last.factor = zeros(bytes), last.bytes = bytes;
+  return last.factor;
+}
+
 uint32_t rk_crc32c_join(uint32_t first, uint32_t second, uint64_t second_size) {
   /* The complements before and behind cancel: what is left is the first remainder, carried through the second piece. */
-  return multiply(first, zeros(second_size)) ^ second;
+  return multiply(first, zeros_again(second_size)) ^ second;
 }
 
 static uint64_t word_at(const uint8_t *bytes) {
@@ -102,7 +112,7 @@ HARDWARE static uint32_t crc32c_hardware(uint32_t crc, const uint8_t *bytes, siz
       b = TAKE_WORD(b, word_at(bytes + part + i));
       c = TAKE_WORD(c, word_at(bytes + 2 * part + i));
     }
-    const uint32_t shift = zeros(part);
+    const uint32_t shift = zeros_again(part);
     crc = ~(multiply(multiply(a, shift) ^ b, shift) ^ c);
     bytes += 3 * part, size -= 3 * part;
   }

@@ -127,6 +127,11 @@ void rk_conv_pack(const void *raw, const rk_team *team) {
   if (entry->pack && args->plan->packed_floats > 0) entry->pack(args, team);
 }
 
+int rk_conv_packs_channels(const rk_conv_plan *plan) {
+  const int piecewise = plan->algorithm == RK_CONV_DIRECT || plan->algorithm == RK_CONV_WINOGRAD_F2 || plan->algorithm == RK_CONV_WINOGRAD_F4;
+  return piecewise && plan->pass == RK_CONV_FORWARD && plan->shape.groups == 1 && plan->packed_floats > 0;
+}
+
 void rk_conv_forward(const void *raw, const rk_team *team) {
   const rk_conv_forward_args *args = raw;
   const rk_conv_forward_fn forward = entry_of(args->plan->algorithm)->forward;

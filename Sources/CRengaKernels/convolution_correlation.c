@@ -168,19 +168,21 @@ static void pack_correlation(const rk_conv_pack_args *args, const rk_correlation
   int64_t vector = rk_conv_kernels_of(plan->isa)->lanes, wide = vector * RK_CONV_MOST_VECTORS;
   int64_t taps = correlation->taps_h * correlation->taps_w, panels = rk_div_up(correlation->k, wide), begin, end;
   /* Weights are read in the order in which they lie: by lines forward, by panels backward. */
-  int64_t most = forward ? PACK_LINES : correlation->c, blocks = rk_div_up(correlation->c, most);
+  const int64_t lines_there = args->channels > 0 ? args->channels : shape->c / shape->groups;
+  const int64_t lines = forward ? lines_there : correlation->c;
+  int64_t most = forward ? PACK_LINES : correlation->c, blocks = rk_div_up(lines, most);
   rk_share(correlation->groups * taps * blocks * panels, team, &begin, &end);
   for (int64_t i = begin; i < end; i++) {
     int64_t panel = i % panels, line = i / panels % blocks * most, tap = i / panels / blocks % taps, group = i / panels / blocks / taps;
     int64_t first = panel * wide, count = rk_min64(wide, correlation->k - first), lanes = rk_div_up(count, vector) * vector;
     int64_t r = correlation->tap_r + tap / correlation->taps_w * correlation->tap_r_step;
     int64_t s = correlation->tap_s + tap % correlation->taps_w * correlation->tap_s_step;
-    const float *weight = args->weight + (r * shape->s + s) * (shape->c / shape->groups) * shape->k;
+    const float *weight = args->weight + (r * shape->s + s) * lines_there * shape->k;
     float *packed = args->packed + correlation->packed_first + group * panel_floats(correlation, vector) + first * taps * correlation->c +
-                    (tap * correlation->c + line) * lanes;
+                    (tap * correlation->c + args->first + line) * lanes;
     if (forward) {
-      int64_t k0 = group * correlation->k + first, lines = rk_min64(most, correlation->c - line);
-      pack_forward(plan, weight + line * shape->k + k0, args->scale ? args->scale + k0 : NULL, count, lanes, lines, packed);
+      int64_t k0 = group * correlation->k + first, count_lines = rk_min64(most, lines - line);
+      pack_forward(plan, weight + line * shape->k + k0, args->scale ? args->scale + k0 : NULL, count, lanes, count_lines, packed);
     } else {
       pack_backward(shape, weight, group, first, count, lanes, correlation->c, packed);
     }

@@ -151,12 +151,12 @@ static void gather_filters(const rk_conv_shape *shape, const float *weight, int6
     }
 }
 
-/* dst[channel][tap][lane] from weight[tap][c0 + channel][k0 + lane], each output's scaled. */
-static void scale_filters(const rk_conv_pack_args *args, int64_t k0, int64_t count, int64_t c0, int64_t channels, float *dst) {
-  const int64_t wide = RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS, c = args->plan->shape.c, k = args->plan->shape.k;
+/* dst[channel][tap][lane] from weight[tap][c0 + channel][k0 + lane], each output's scaled; a tap has `there` channels. */
+static void scale_filters(const rk_conv_pack_args *args, int64_t there, int64_t k0, int64_t count, int64_t c0, int64_t channels, float *dst) {
+  const int64_t wide = RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS, k = args->plan->shape.k;
   const rk_conv_kernels *kernels = rk_conv_kernels_of(args->plan->isa);
   for (int64_t tap = 0; tap < 9; tap++)
-    kernels->scaled(args->weight + (tap * c + c0) * k + k0, k, args->scale + k0, channels, count, dst + tap * wide, 9 * wide);
+    kernels->scaled(args->weight + (tap * there + c0) * k + k0, k, args->scale + k0, channels, count, dst + tap * wide, 9 * wide);
 }
 
 void rk_winograd_pack(const rk_conv_pack_args *args, const rk_team *team) {
@@ -166,7 +166,8 @@ void rk_winograd_pack(const rk_conv_pack_args *args, const rk_team *team) {
   if (rk_winograd_prepare(plan, &winograd) != 0) return;
   const rk_correlation *at = &winograd.at;
   int64_t vector = winograd.kernels->lanes, wide = vector * RK_CONV_MOST_VECTORS, plane = at->c * winograd.k_line, begin, end;
-  int64_t panels = panels_of(&winograd), groups = rk_div_up(at->c, GATHER), m4 = winograd.m == 4;
+  const int64_t there = args->channels > 0 ? args->channels : at->c;
+  int64_t panels = panels_of(&winograd), groups = rk_div_up(there, GATHER), m4 = winograd.m == 4;
   const rk_winograd_transforms *transforms = rk_winograd_transforms_of(plan->isa);
   float filters[GATHER * 9 * RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS];
   const int forward = plan->pass == RK_CONV_FORWARD, as_is = forward && !args->scale;
@@ -175,13 +176,13 @@ void rk_winograd_pack(const rk_conv_pack_args *args, const rk_team *team) {
     /* Weights are read in the order in which they lie. */
     int64_t panel = forward ? i % panels : i / groups, c0 = (forward ? i / panels : i % groups) * GATHER;
     int64_t k = panel * wide, count = rk_min64(wide, at->k - k), lanes = rk_div_up(count, vector) * vector;
-    int64_t channels = rk_min64(GATHER, at->c - c0);
-    float *packed = args->packed + k * at->c + c0 * lanes;
+    int64_t channels = rk_min64(GATHER, there - c0);
+    float *packed = args->packed + k * at->c + (args->first + c0) * lanes;
     if (!forward) gather_filters(shape, args->weight, c0, channels, k, count, filters);
-    if (args->scale) scale_filters(args, k, count, c0, channels, filters);
+    if (args->scale) scale_filters(args, there, k, count, c0, channels, filters);
     for (int64_t c = 0; c < channels; c++) {
       const float *weight = as_is ? args->weight + (c0 + c) * shape->k + k : filters + c * 9 * RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS;
-      int64_t tap_step = as_is ? shape->c * shape->k : RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS;
+      int64_t tap_step = as_is ? there * shape->k : RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS;
       transforms->weight[m4](weight, tap_step, count, lanes, packed + c * lanes, plane);
     }
   }

@@ -45,6 +45,19 @@ public func renga_session_create(
 }
 
 @c @implementation
+public func renga_session_load(
+    _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<renga_session_options>?,
+    _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> renga_status {
+    guarded { () throws(RengaError) in
+        let out = try cleared(out, "out")
+        let path = try text(path, "path")
+        let given = try read(options, "options", defaults: defaultOptions())
+        out.pointee = try makeHandle(SessionObject(try Session(path: path, try SessionOptions(given))))
+    }
+}
+
+@c @implementation
 public func renga_session_free(_ session: OpaquePointer?) {
     freeHandle(session, as: SessionObject.self)
 }

@@ -1,6 +1,7 @@
 // ConstantStore.swift: the constants of an inference plan: parameters as they are, and what is computed from them once.
 // Not here: where they lie (ConstantMemory), who needs them (the operators).
 import CRengaKernels
+import RengaFormats
 import RengaNetwork
 
 /// The parameters of an inference plan: copied or packed once, shared by the plans of all batch sizes.
@@ -11,6 +12,9 @@ final class ConstantStore: WeightSource {
     }
 
     private var network: Network?
+    /// Parameters of it that have yet to be read from a file, and which of them nobody has asked for so far.
+    private var pending: [String: PendingTensor]
+    private var unread: Set<String>
     private var entries: [String: Entry] = [:]
     /// Of what is packed, by all threads.
     private let memory: ConstantMemory
@@ -19,16 +23,21 @@ final class ConstantStore: WeightSource {
     private let standIn: Buffer?
     /// By the name of a weight: what its output channels have yet to be multiplied by.
     private var scales: [String: [Double]] = [:]
-    /// Weights to be packed when all are known: one region for all of them.
+    /// Weights to be packed when all are known: one region for all of them, and one for those that come from a file.
     private var packing: Program? = Program()
-    /// Factors that the packing reads.
+    private var streaming = StreamedPacking()
+    /// Weights and factors that the packing reads.
+    private var held: [Tensor] = []
     private var factors: [Buffer] = []
     private let threads: Int
     var algorithms: [String: rk_conv_algorithm] = [:]
 
-    /// threads: of the packing.
-    init(_ network: Network, scales: [String: [Double]] = [:], threads: Int) {
+    /// pending: parameters without values in the network, to be read. threads: of the packing.
+    init(
+        _ network: Network, pending: [String: PendingTensor] = [:], scales: [String: [Double]] = [:], threads: Int
+    ) {
         (self.network, self.scales, self.threads) = (network, scales, threads)
+        (self.pending, unread) = (pending, Set(pending.keys))
         let floats = network.parameters.values.map(\.tensor.count).saturatingSum
         memory = ConstantMemory(expectedBytes: floats.saturatingTimes(MemoryLayout<Float>.stride))
         standIn = nil
@@ -36,7 +45,7 @@ final class ConstantStore: WeightSource {
 
     /// A store that only adds up: a measuring pass finds an address in it that nobody reads or writes.
     init(planning network: Network) throws(RengaError) {
-        (self.network, threads) = (network, 1)
+        (self.network, threads, pending, unread) = (network, 1, [:], [])
         memory = ConstantMemory(expectedBytes: 0)
         standIn = try Buffer(bytes: 0, for: "a plan")
     }
@@ -44,9 +53,11 @@ final class ConstantStore: WeightSource {
     /// Bytes of all constants.
     var bytes: Int { entries.values.map { $0.count.saturatingTimes(MemoryLayout<Float>.stride) }.saturatingSum }
 
-    /// Packs, and lets go of the network: everything that plans of these weights need is here.
-    func seal() {
+    /// Packs, and lets go of the network and its file: everything that plans of these weights need is here. What of the file nobody has
+    /// asked for is checked all the same. Errors: the file's.
+    func seal() throws(RengaError) {
         let threads = bytes >= 1 << 20 ? threads : 1
+        for name in unread.sorted() { if let tensor = pending[name] { streaming.check(tensor) } }
         let touching = Program()
         for block in memory.largeBlocks {
             // A hint: pages that are not touched here are when they are written.
@@ -54,7 +65,9 @@ final class ConstantStore: WeightSource {
         }
         touching.run(threads: threads)
         packing?.run(threads: threads)
-        (network, scales, packing, factors) = (nil, [:], nil, [])
+        try streaming.run(threads: threads)
+        (network, scales, packing, held, factors) = (nil, [:], nil, [], [])
+        (pending, unread, streaming) = ([:], [], StreamedPacking())
     }
 
     func parameter(_ name: String) throws(RengaError) -> (pointer: UnsafeMutablePointer<Float>, floats: Int) {
@@ -72,7 +85,7 @@ final class ConstantStore: WeightSource {
     func withValues(
         _ name: String, _ body: (UnsafeBufferPointer<Float>) throws(RengaError) -> Void
     ) throws(RengaError) {
-        let tensor = try tensor(name)
+        let tensor = try values(name)
         guard let scale = scales[name] else { return try tensor.withUnsafeValues(body) }
         let scaled = try Buffer(floats: tensor.count, zeroed: false, for: "the scaled weights of '\(name)'")
         try tensor.withUnsafeValues { values throws(RengaError) in
@@ -113,14 +126,20 @@ final class ConstantStore: WeightSource {
         _ key: String, _ name: String, _ plan: rk_conv_plan, floats: Int
     ) throws(RengaError) -> UnsafeMutablePointer<Float> {
         if let known = entries[key] { return known.floats }
-        let tensor = try tensor(name)
         let entry = try add(key, floats: floats, in: memory)
         guard standIn == nil, let packing else { return entry.floats }
-        // The network stays until the store is sealed, and with it the values where they are.
-        let weight = tensor.withUnsafeValues(\.baseAddress)
-        let kept = try packing.keep(plan)
-        let args = rk_conv_pack_args(plan: kept, weight: weight, packed: entry.floats, scale: try factors(of: name))
-        try packing.add("pack", rk_conv_pack, args)
+        var args = rk_conv_pack_args(
+            plan: try packing.keep(plan), weight: nil, packed: entry.floats, scale: try factors(of: name), first: 0,
+            channels: 0)
+        if let tensor = pending[name], StreamedPacking.takes(tensor, plan) {
+            unread.remove(name)
+            streaming.pack(tensor, args)
+        } else {
+            let tensor = try values(name)
+            held.append(tensor)
+            args.weight = tensor.withUnsafeValues(\.baseAddress)
+            try packing.add("pack", rk_conv_pack, args)
+        }
         return entry.floats
     }
 
@@ -141,6 +160,13 @@ final class ConstantStore: WeightSource {
             throw RengaError(.internalFault, "parameter '\(name)' was not kept")
         }
         return parameter.tensor
+    }
+
+    /// The same with its values, which are read now where they are in a file.
+    private func values(_ name: String) throws(RengaError) -> Tensor {
+        guard let tensor = pending[name] else { return try tensor(name) }
+        unread.remove(name)
+        return try tensor.load()
     }
 
     private func add(_ key: String, floats: Int, in memory: ConstantMemory) throws(RengaError) -> Entry {

@@ -98,7 +98,8 @@ extension Emitter {
         let weight = try parameter(node, "weight")
         let packed = try buffer(key, floats: floats)
         let args = rk_conv_pack_args(
-            plan: try keep(plan), weight: self.floats(weight), packed: self.floats(packed), scale: nil)
+            plan: try keep(plan), weight: self.floats(weight), packed: self.floats(packed), scale: nil,
+            first: 0, channels: 0)
         try add(rk_conv_pack, args, plan.pass == RK_CONV_FORWARD ? "pack" : "pack transposed")
         return packed
     }

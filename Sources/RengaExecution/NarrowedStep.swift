@@ -120,7 +120,8 @@ struct NarrowedStep {
         let packed = try emit.buffer(
             name("packed \(plan.pass.rawValue)", emit), floats: Int(clamping: plan.packed_floats))
         let args = rk_conv_pack_args(
-            plan: try emit.keep(plan), weight: emit.floats(part), packed: emit.floats(packed), scale: nil)
+            plan: try emit.keep(plan), weight: emit.floats(part), packed: emit.floats(packed), scale: nil,
+            first: 0, channels: 0)
         try emit.add(rk_conv_pack, args, "pack part")
         return packed
     }

@@ -1,6 +1,7 @@
 // Session.swift: a network compiled for inference: checks, conversions and calls from several threads around an inference plan.
 // Not here: what the plan does (InferencePlan), profiles (Session+Profile).
 import CRengaKernels
+import RengaFormats
 public import RengaNetwork
 import RengaRewrites
 
@@ -35,15 +36,32 @@ public final class Session: @unchecked Sendable {
     /// Compiles: everything that runs with a full batch need is allocated here.
     /// Errors: invalidArgument (options), shapeMismatch (an image size that a layer cannot take), notFound (algorithm, layer),
     /// unsupported (an operator without kernels), corruptData (a normalisation that is none), outOfMemory.
-    public init(_ network: Network, _ options: SessionOptions = SessionOptions()) throws(RengaError) {
+    public convenience init(
+        _ network: Network, _ options: SessionOptions = SessionOptions()
+    ) throws(RengaError) {
+        try self.init(network, pending: [:], options)
+    }
+
+    /// Compiles a network straight from its file (``NetworkFile``): faster than reading the network first, with the same bits, and without
+    /// memory for its large weights, which are read in pieces and packed at once, by all threads of the session. All or nothing: where
+    /// anything in the file is wrong, or becomes so meanwhile, there is no session.
+    /// Errors: those of ``init(_:_:)`` and of ``NetworkFile/init(path:)``.
+    public convenience init(path: String, _ options: SessionOptions = SessionOptions()) throws(RengaError) {
+        let (network, pending) = try NetworkFile.open(path: path)
+        try self.init(network, pending: pending, options)
+    }
+
+    private init(
+        _ network: Network, pending: [String: PendingTensor], _ options: SessionOptions
+    ) throws(RengaError) {
         let options = try options.validated()
         let draft = try SessionDraft(network, options)
         (graph, fused, settings, threads) = (draft.graph, draft.fused, draft.settings, draft.settings.threads)
         batch = options.batch
         normalization = try Session.normalization(network)
-        weights = ConstantStore(draft.network, scales: draft.scales, threads: threads)
+        weights = ConstantStore(draft.network, pending: pending, scales: draft.scales, threads: threads)
         plan = try InferencePlan(graph, fused, settings, weights)
-        weights.seal()
+        try weights.seal()
         let graph = graph
         inputShapes = graph.inputs.indices.map { graph.shapes[$0] }
         outputShapes = graph.outputs.map { graph.shapes[$0] }

@@ -25,12 +25,12 @@ public struct NetworkFile: Sendable {
     /// Reads a file. Errors: fileError; corruptData (truncated, damaged, not a network file, shapes that do not fit the
     /// description); unsupported (a newer version); outOfMemory.
     public init(path: String) throws(RengaError) {
-        try self.init(SafetensorsFile(path: path), name: "'\(path)'")
+        try self.init(SafetensorsReader(InputFile(path: path)))
     }
 
     /// Reads the same from memory; `bytes` are read during the call only.
     public init(bytes: UnsafeRawBufferPointer) throws(RengaError) {
-        try self.init(SafetensorsFile(bytes: bytes), name: "the file in memory")
+        try self.init(SafetensorsReader(MemorySource(bytes: bytes)))
     }
 
     /// Writes the file as ``SafetensorsFile/save(to:)`` does.
@@ -68,54 +68,98 @@ public struct NetworkFile: Sendable {
 // MARK: - Reading
 
 extension NetworkFile {
-    private init(_ file: SafetensorsFile, name: String) throws(RengaError) {
-        guard let format = file.metadata[NetworkFile.formatKey], let version = Int(format),
-            let description = file.metadata[NetworkFile.networkKey]
+    /// Weights of fewer numbers are read at once: a few kilobytes cost less than their bookkeeping.
+    private static let leastPending = 1 << 14
+
+    /// The network of a file with all but its large weights, and these by name, to be read later: in the network they have no values.
+    /// What else the file holds (a checkpoint's state) is checked, or pending where it is large, and else left out.
+    /// Errors: those of ``init(path:)``, but for what is pending.
+    package static func open(path: String) throws(RengaError) -> (network: Network, pending: [String: PendingTensor]) {
+        let reader = try SafetensorsReader(InputFile(path: path))
+        let (description, specs) = try description(of: reader)
+        let weights = Set(specs.lazy.filter { $0.spec.role == .weight }.map(\.name))
+        var pending: [String: PendingTensor] = [:]
+        for entry in reader.entries where weights.contains(entry.name) || entry.name.hasPrefix(extra) {
+            let tensor = PendingTensor(reader: reader, entry: entry)
+            if tensor.count >= leastPending { pending[entry.name] = tensor }
+        }
+        var tensors = try reader.read(reader.entries.filter { pending[$0.name] == nil })
+        for (name, tensor) in pending { tensors[name] = try Tensor(valuesElsewhere: tensor.entry.dimensions) }
+        return (try network(reader, description, specs, tensors).network, pending)
+    }
+
+    private init(_ reader: SafetensorsReader) throws(RengaError) {
+        let (description, specs) = try NetworkFile.description(of: reader)
+        (network, tensors) = try NetworkFile.network(reader, description, specs, reader.read(reader.entries))
+        metadata = reader.metadata.filter { !$0.key.hasPrefix(NetworkFile.reserved) }
+    }
+
+    private typealias NamedSpec = (name: String, spec: ParameterSpec)
+
+    /// The description, and what parameters it needs.
+    private static func description(
+        of reader: SafetensorsReader
+    ) throws(RengaError) -> (NetworkDescription, [NamedSpec]) {
+        guard let format = reader.metadata[formatKey], let version = Int(format),
+            let description = reader.metadata[networkKey]
         else {
             throw RengaError(
                 .corruptData,
-                "\(name) is a safetensors file, but not of a Renga network: renga.format or "
+                "\(reader.name) is a safetensors file, but not of a Renga network: renga.format or "
                     + "renga.network is missing")
         }
         guard version <= NetworkFile.version else {
             throw RengaError(
-                .unsupported, "\(name) has format version \(version), newer than this library's \(NetworkFile.version)")
+                .unsupported,
+                "\(reader.name) has format version \(version), newer than this library's \(NetworkFile.version)")
         }
-        guard file.isVerified else {
-            throw RengaError(.corruptData, "\(name) is a Renga network without its checksums")
+        guard reader.isVerified else {
+            throw RengaError(.corruptData, "\(reader.name) is a Renga network without its checksums")
         }
-        do {
-            (network, tensors) = try NetworkFile.network(NetworkDescription(parsing: description), file.tensors)
-        } catch {
-            guard error.status != .unsupported, error.status != .outOfMemory else { throw error }
-            throw RengaError(.corruptData, "\(name): \(error.message)")
+        return try naming(reader) { () throws(RengaError) in
+            let description = try NetworkDescription(parsing: description)
+            let structure = description.structure
+            let shapes = try structure.shapes(n: 1)
+            var specs: [NamedSpec] = []
+            for index in structure.nodes.indices { specs += try structure.parameterSpecs(ofNode: index, shapes: shapes) }
+            return (description, specs)
         }
-        metadata = file.metadata.filter { !$0.key.hasPrefix(NetworkFile.reserved) }
     }
 
-    /// The network of a description with the tensors that it names, and the others.
+    /// What `body` finds wrong with the content names the file.
+    private static func naming<Result>(
+        _ reader: SafetensorsReader, _ body: () throws(RengaError) -> Result
+    ) throws(RengaError) -> Result {
+        do throws(RengaError) {
+            return try body()
+        } catch {
+            guard error.status != .unsupported, error.status != .outOfMemory else { throw error }
+            throw RengaError(.corruptData, "\(reader.name): \(error.message)")
+        }
+    }
+
+    /// The network of a description with the tensors that it names (`specs`), and the others.
     private static func network(
-        _ description: NetworkDescription, _ all: [String: Tensor]
-    ) throws(RengaError) -> (Network, [String: Tensor]) {
+        _ reader: SafetensorsReader, _ description: NetworkDescription, _ specs: [NamedSpec], _ all: [String: Tensor]
+    ) throws(RengaError) -> (network: Network, tensors: [String: Tensor]) {
         var rest = all
         var parameters: [String: Parameter] = [:]
-        let structure = description.structure
-        let shapes = try structure.shapes(n: 1)
-        for index in structure.nodes.indices {
-            for (name, spec) in try structure.parameterSpecs(ofNode: index, shapes: shapes) {
-                guard let tensor = rest.removeValue(forKey: name) else { continue }
-                parameters[name] = Parameter(role: spec.role, tensor: tensor)
-            }
+        for (name, spec) in specs {
+            guard let tensor = rest.removeValue(forKey: name) else { continue }
+            parameters[name] = Parameter(role: spec.role, tensor: tensor)
         }
-        var tensors: [String: Tensor] = [:]
-        for (name, tensor) in rest {
-            guard name.hasPrefix(extra) else {
-                throw RengaError(.corruptData, "tensor '\(name.prefix(200))' belongs to no layer")
+        return try naming(reader) { () throws(RengaError) in
+            var tensors: [String: Tensor] = [:]
+            for (name, tensor) in rest {
+                guard name.hasPrefix(extra) else {
+                    throw RengaError(.corruptData, "tensor '\(name.prefix(200))' belongs to no layer")
+                }
+                tensors[String(name.dropFirst(extra.count))] = tensor
             }
-            tensors[String(name.dropFirst(extra.count))] = tensor
+            // Missing parameters and wrong dimensions are found here.
+            let network = try Network(
+                structure: description.structure, parameters: parameters, metadata: description.metadata)
+            return (network, tensors)
         }
-        // Missing parameters and wrong dimensions are found here.
-        let network = try Network(structure: structure, parameters: parameters, metadata: description.metadata)
-        return (network, tensors)
     }
 }

@@ -31,69 +31,9 @@ public struct SafetensorsFile: Sendable {
     }
 
     private init(_ source: some ByteSource) throws(RengaError) {
-        do throws(RengaError) {
-            var (header, dataStart, isVerified) = try SafetensorsFile.header(of: source)
-            let (values, checksums) = try SafetensorsFile.tensors(header.entries, source, from: dataStart)
-            var tensors: [String: Tensor] = [:]
-            for ((entry, tensor), checksum) in zip(zip(header.entries, values), checksums) {
-                if isVerified, header.metadata[SafetensorsChecksums.key(entry.name)] != checksum.text {
-                    throw SafetensorsFile.damaged("tensor '\(entry.name.prefix(200))'")
-                }
-                tensors[entry.name] = tensor
-            }
-            header.metadata = header.metadata.filter { !$0.key.hasPrefix(SafetensorsChecksums.prefix) }
-            self.tensors = tensors
-            metadata = header.metadata
-            self.isVerified = isVerified
-        } catch {
-            guard error.status == .corruptData || error.status == .unsupported else { throw error }
-            throw RengaError(error.status, "\(source.name) cannot be read as safetensors: \(error.message)")
-        }
-    }
-}
-
-// MARK: - Reading
-
-extension SafetensorsFile {
-    private static func header(
-        of source: some ByteSource
-    ) throws(RengaError) -> (header: SafetensorsHeader, dataStart: Int, isVerified: Bool) {
-        guard source.size >= 8 else { throw RengaError(.corruptData, "it has only \(source.size) bytes") }
-        var word: UInt64 = 0
-        try withUnsafeMutableBytes(of: &word) { (bytes) throws(RengaError) in try source.read(bytes, at: 0) }
-        let length = UInt64(littleEndian: word)
-        guard length <= SafetensorsHeader.mostBytes, Int(length) <= source.size - 8 else {
-            throw RengaError(
-                .corruptData,
-                "its header would have \(length) bytes (the file \(source.size), at most \(SafetensorsHeader.mostBytes))"
-            )
-        }
-        var bytes = [UInt8](repeating: 0, count: Int(length))
-        try bytes.withUnsafeMutableBufferPointer { (bytes) throws(RengaError) in
-            try source.read(UnsafeMutableRawBufferPointer(bytes), at: 8)
-        }
-        let dataStart = 8 + bytes.count
-        let header = try SafetensorsHeader(parsing: bytes, dataBytes: source.size - dataStart)
-        let isVerified = header.metadata.keys.contains { $0.hasPrefix(SafetensorsChecksums.prefix) }
-        guard !isVerified || SafetensorsChecksums.isIntact(bytes) else { throw damaged("header") }
-        return (header, dataStart, isVerified)
-    }
-
-    private static func tensors(
-        _ entries: [SafetensorsHeader.Entry], _ source: some ByteSource, from dataStart: Int
-    ) throws(RengaError) -> (tensors: [Tensor], checksums: [CRC32C]) {
-        var checksums: [CRC32C] = []
-        let tensors = try Tensor.together(entries.map(\.dimensions)) { (values) throws(RengaError) in
-            let stretches = zip(entries, values).map { entry, values in
-                PieceReader.Stretch(dst: values, offset: dataStart + entry.begin, type: entry.type)
-            }
-            checksums = try PieceReader.read(source, stretches)
-        }
-        return (tensors, checksums)
-    }
-
-    private static func damaged(_ what: String) -> RengaError {
-        RengaError(.corruptData, "the checksum of its \(what) is wrong: damaged, or changed by another program")
+        let reader = try SafetensorsReader(source)
+        tensors = try reader.read(reader.entries)
+        (metadata, isVerified) = (reader.metadata, reader.isVerified)
     }
 }
 

@@ -8,7 +8,8 @@ public struct Tensor: Sendable {
     public let dimensions: [Int]
     /// Number of elements.
     public let count: Int
-    private var storage: TensorStorage
+    /// nil: the values have yet to be read.
+    private var storage: TensorStorage?
 
     /// A tensor of zeros. Fails softly on sizes that overflow or that memory cannot hold.
     public init(dimensions: [Int]) throws(RengaError) {
@@ -21,14 +22,24 @@ public struct Tensor: Sendable {
     package init(
         dimensions: [Int], filledBy fill: (UnsafeMutableBufferPointer<Float>) throws(RengaError) -> Void
     ) throws(RengaError) {
-        try self.init(dimensions, TensorStorage(count: Tensor.count(of: dimensions)))
+        let storage = TensorStorage(block: try TensorBlock(count: Tensor.count(of: dimensions)))
+        try self.init(dimensions, storage)
         try fill(UnsafeMutableBufferPointer(start: storage.base, count: count))
     }
 
-    private init(_ dimensions: [Int], _ storage: TensorStorage) throws(RengaError) {
+    /// A tensor whose values lie in a file, where whoever made it reads them: here they are none. Within a network it stands for what a
+    /// plan asks for by name, and never reaches a caller.
+    package init(valuesElsewhere dimensions: [Int]) throws(RengaError) {
+        try self.init(dimensions, nil)
+    }
+
+    private init(_ dimensions: [Int], _ storage: TensorStorage?) throws(RengaError) {
         (self.dimensions, self.storage) = (dimensions, storage)
         count = try Tensor.count(of: dimensions)
     }
+
+    /// False for one of ``init(valuesElsewhere:)``.
+    package var hasValues: Bool { storage != nil }
 
     private static func count(of dimensions: [Int]) throws(RengaError) -> Int {
         var count = 1
@@ -54,7 +65,7 @@ public struct Tensor: Sendable {
         func place() throws(RengaError) {
             let block = try TensorBlock(count: floats)
             for (dimensions, offset) in waiting {
-                tensors.append(try Tensor(dimensions, TensorStorage(in: block, at: offset)))
+                tensors.append(try Tensor(dimensions, TensorStorage(block: block, offset: offset)))
             }
             (waiting, floats) = ([], 0)
         }
@@ -65,7 +76,7 @@ public struct Tensor: Sendable {
             floats += (count + 15) / 16 * 16
         }
         try place()
-        try fill(tensors.map { UnsafeMutableBufferPointer(start: $0.storage.base, count: $0.count) })
+        try fill(tensors.map(\.room))
         return tensors
     }
 
@@ -86,7 +97,12 @@ public struct Tensor: Sendable {
 
     /// Calls `body` with the elements; the pointer is valid only inside it.
     public func withUnsafeValues<R, E: Error>(_ body: (UnsafeBufferPointer<Float>) throws(E) -> R) throws(E) -> R {
-        try body(UnsafeBufferPointer(start: storage.base, count: count))
+        try body(UnsafeBufferPointer(room))
+    }
+
+    /// Where the values lie; empty where they are elsewhere.
+    private var room: UnsafeMutableBufferPointer<Float> {
+        UnsafeMutableBufferPointer(start: storage?.base, count: storage == nil ? 0 : count)
     }
 
     /// Calls `body` with the elements for writing; copies them first where the storage is shared.
@@ -95,13 +111,14 @@ public struct Tensor: Sendable {
         _ body: (UnsafeMutableBufferPointer<Float>) throws(E) -> R
     ) throws(E) -> R {
         if !isKnownUniquelyReferenced(&storage) {
-            guard let copy = try? TensorStorage(count: count) else {
+            guard let shared = storage, let block = try? TensorBlock(count: count) else {
                 return try body(UnsafeMutableBufferPointer(start: nil, count: 0))
             }
-            memcpy(copy.base, storage.base, count * MemoryLayout<Float>.stride)
+            let copy = TensorStorage(block: block)
+            memcpy(copy.base, shared.base, count * MemoryLayout<Float>.stride)
             storage = copy
         }
-        return try body(UnsafeMutableBufferPointer(start: storage.base, count: count))
+        return try body(room)
     }
 }
 
@@ -110,10 +127,8 @@ private final class TensorStorage: Sendable {
     private let block: TensorBlock
     private let offset: Int
 
-    init(count: Int) throws(RengaError) { (block, offset) = (try TensorBlock(count: count), 0) }
-
-    /// A part of a block that others have parts of, too.
-    init(in block: TensorBlock, at offset: Int) { (self.block, self.offset) = (block, offset) }
+    /// From `offset` on: others may have other parts.
+    init(block: TensorBlock, offset: Int = 0) { (self.block, self.offset) = (block, offset) }
 
     var base: UnsafeMutablePointer<Float> { block.base + offset }
 }

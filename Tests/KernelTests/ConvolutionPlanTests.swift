@@ -157,7 +157,7 @@ final class ConvolutionPlanTests: XCTestCase {
                 let scale = scale == nil ? nil : factors.baseAddress
                 runStep(
                     rk_conv_pack,
-                    rk_conv_pack_args(plan: plan, weight: weight.readable, packed: dst.pointer, scale: scale),
+                    rk_conv_pack_args(plan: plan, weight: weight.readable, packed: dst.pointer, scale: scale, first: 0, channels: 0),
                     threads: threads)
             }
         }

@@ -73,8 +73,12 @@ typedef struct rk_conv_pack_args {
   float *packed;
   const double *scale; /* forward plans only: NULL, or [K]: weights are packed as if each had been multiplied by its output's factor, in
                         * double and rounded once (a batch norm folded into the weights before it) */
+  int64_t first, channels; /* channels 0: all. Else weight is [R,S,channels,K], source channels [first, first + channels) alone, and only
+                            * what depends on those is packed: where rk_conv_packs_channels says so. */
 } rk_conv_pack_args;
 void rk_conv_pack(const void *args, const rk_team *team);
+/* Whether weights can be packed some source channels at a time: the packed bits are those of all at once. */
+int rk_conv_packs_channels(const rk_conv_plan *plan);
 
 typedef enum rk_activation {
   RK_ACTIVATION_NONE = 0,
