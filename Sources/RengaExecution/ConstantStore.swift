@@ -58,13 +58,16 @@ final class ConstantStore: WeightSource {
     func seal() throws(RengaError) {
         let threads = bytes >= 1 << 20 ? threads : 1
         for name in unread.sorted() { if let tensor = pending[name] { streaming.check(tensor) } }
-        let touching = Program()
-        for block in memory.largeBlocks {
-            // A hint: pages that are not touched here are when they are written.
-            _ = try? touching.add("touch", rk_touch, rk_touch_args(block: block.base, bytes: block.bytes))
+        if let packing, !packing.infos.isEmpty {
+            let touching = Program()
+            for block in memory.largeBlocks {
+                // A hint: pages that are not touched here are when they are written.
+                _ = try? touching.add("touch", rk_touch, rk_touch_args(block: block.base, bytes: block.bytes))
+            }
+            touching.run(threads: threads)
+            packing.run(threads: threads)
         }
-        touching.run(threads: threads)
-        packing?.run(threads: threads)
+        // Here each thread writes to pages of its own, which stay in its cache from their clearing on.
         try streaming.run(threads: threads)
         (network, scales, packing, held, factors) = (nil, [:], nil, [], [])
         (pending, unread, streaming) = ([:], [], StreamedPacking())

@@ -64,17 +64,14 @@ final class StreamedPacking {
 
     /// Reads, packs and checks everything. What was packed is worth nothing where this throws: fileError, corruptData, outOfMemory.
     func run(threads: Int) throws(RengaError) {
-        let pieces = jobs.flatMap { job in (0..<job.pieces).map { (job: job, index: $0) } }
+        // What one thread does as a whole comes first; the rest in the order of the layers.
+        let ordered = jobs.filter { $0.floats > 2 * StreamedPacking.pieceFloats } + jobs.filter { $0.floats <= 2 * StreamedPacking.pieceFloats }
+        let pieces = ordered.flatMap { job in (0..<job.pieces).map { (job: job, index: $0) } }
         let checksums = UnsafeMutablePointer<PendingTensor.Part>.allocate(capacity: max(parts, 1))
         defer { checksums.deallocate() }
-        let scratch = jobs.map(\.floats).max() ?? 0
-        try SharedPieces.run(
-            pieces.count, threads: Int32(clamping: threads), scratchBytes: scratch * MemoryLayout<Float>.stride
-        ) { (index, scratch) throws(RengaError) in
-            guard let scratch else { return }
+        try SharedPieces.run(pieces.count, threads: Int32(clamping: threads)) { (index, scratch) throws(RengaError) in
             let (job, piece) = pieces[index]
-            try StreamedPacking.take(
-                job, piece, scratch.assumingMemoryBound(to: Float.self), checksums + job.parts)
+            try StreamedPacking.take(job, piece, try scratch.floats(job.floats), checksums + job.parts)
         }
         for job in jobs {
             try job.tensor.check(UnsafeBufferPointer(start: checksums + job.parts, count: job.taps * job.pieces))

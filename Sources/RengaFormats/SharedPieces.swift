@@ -5,25 +5,44 @@ import RengaNetwork
 
 /// Work in pieces that any thread may do in any order.
 package final class SharedPieces: @unchecked Sendable {
-    /// Does piece `index` with the thread's own scratch memory.
-    package typealias Work = (_ index: Int, _ scratch: UnsafeMutableRawPointer?) throws(RengaError) -> Void
+    /// Memory of one thread, which grows to what its pieces ask for and is used again by the next.
+    package final class Scratch {
+        private var base: UnsafeMutableRawPointer?
+        private var bytes = 0
+
+        deinit { rk_free(base) }
+
+        /// Room for `count` numbers, contents unset, until the next call.
+        package func floats(_ count: Int) throws(RengaError) -> UnsafeMutablePointer<Float> {
+            let needed = count.saturatingTimes(MemoryLayout<Float>.stride)
+            if base == nil || needed > bytes {
+                rk_free(base)
+                (base, bytes) = (rk_alloc(needed), needed)
+            }
+            guard let base else { throw RengaError(.outOfMemory, "no memory for a piece of \(needed) bytes") }
+            return base.assumingMemoryBound(to: Float.self)
+        }
+    }
+
+    /// Does piece `index`.
+    package typealias Work = (_ index: Int, _ scratch: Scratch) throws(RengaError) -> Void
 
     private let count: Int
-    private let scratchBytes: Int
     private let work: Work
     // Each element is written by one thread.
     private let errors: UnsafeMutablePointer<RengaError?>
 
     /// Does pieces 0 ..< `count` (at most 2^21) and throws the first error in their order, if any; the others are done all the same.
-    package static func run(_ count: Int, threads: Int32, scratchBytes: Int = 0, _ work: Work) throws(RengaError) {
+    /// Each thread begins with a part of them in their order and then takes the last of the others': large ones should come first.
+    package static func run(_ count: Int, threads: Int32, _ work: Work) throws(RengaError) {
         guard count > 0 else { return }
         // The closure is not used behind the team's end, which is inside.
-        let error = withoutActuallyEscaping(work) { SharedPieces(count, scratchBytes, $0).run(threads) }
+        let error = withoutActuallyEscaping(work) { SharedPieces(count, $0).run(threads) }
         if let error { throw error }
     }
 
-    private init(_ count: Int, _ scratchBytes: Int, _ work: @escaping Work) {
-        (self.count, self.scratchBytes, self.work) = (count, scratchBytes, work)
+    private init(_ count: Int, _ work: @escaping Work) {
+        (self.count, self.work) = (count, work)
         errors = .allocate(capacity: count)
         errors.initialize(repeating: nil, count: count)
     }
@@ -46,15 +65,11 @@ package final class SharedPieces: @unchecked Sendable {
     }
 
     private func takePieces(_ team: UnsafePointer<rk_team>) {
-        let scratch = scratchBytes > 0 ? rk_alloc(scratchBytes) : nil
-        defer { rk_free(scratch) }
+        let scratch = Scratch()
         var piece: Int64 = -1
         while rk_take(team, Int64(count), &piece) != 0 {
             let index = Int(piece)
             do throws(RengaError) {
-                guard scratch != nil || scratchBytes == 0 else {
-                    throw RengaError(.outOfMemory, "no memory for a piece of \(scratchBytes) bytes")
-                }
                 try work(index, scratch)
             } catch {
                 errors[index] = error

@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 /* CRC-32C (Castagnoli, polynomial 0x1EDC6F41 reflected, as in iSCSI: RFC 3720, B.4) of `size` bytes that follow those of checksum `crc`; 0 is
- * the checksum of nothing. Finds every burst of up to 32 bits. By the processor's own instruction where there is one. */
+ * the checksum of nothing. Finds every burst of up to 32 bits. By the processor's own instructions where there are any. */
 uint32_t rk_crc32c(uint32_t crc, const void *bytes, size_t size);
 
 /* The checksum of two pieces one behind the other, from those of each; second_size: bytes of the second. */
