@@ -85,7 +85,8 @@ let package = Package(
         .testTarget(name: "RengaDataTests", dependencies: ["RengaData", "CZlib", "TestSupport"]),
         .testTarget(name: "RengaFormatsTests", dependencies: ["RengaFormats", "RengaArchitectures", "TestSupport"]),
         .testTarget(
-            name: "RengaExecutionTests", dependencies: ["RengaExecution", "RengaArchitectures", "TestSupport"]),
+            name: "RengaExecutionTests",
+            dependencies: ["RengaExecution", "RengaFormats", "RengaArchitectures", "TestSupport"]),
         .testTarget(name: "RengaTrainingTests", dependencies: ["RengaTraining", "RengaArchitectures", "TestSupport"]),
     ],
     cLanguageStandard: .gnu11

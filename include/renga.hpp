@@ -293,6 +293,10 @@ class Session {
 public:
   explicit Session(const Network &network, const renga_session_options &options = session_options())
       : handle_(detail::make<renga_session>(renga_session_create, static_cast<const renga_network *>(network.get()), &options)) {}
+  /* Straight from a network's file. */
+  static Session load(const std::string &path, const renga_session_options &options = session_options()) {
+    return Session(detail::make<renga_session>(renga_session_load, path.c_str(), &options));
+  }
 
   renga_shape input_shape(int index = 0) const {
     renga_shape shape;
@@ -336,6 +340,7 @@ public:
   renga_session *get() const noexcept { return handle_.get(); }
 
 private:
+  explicit Session(detail::Owned<renga_session> handle) : handle_(std::move(handle)) {}
   detail::Owned<renga_session> handle_;
 };
 

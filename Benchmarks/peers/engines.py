@@ -23,18 +23,18 @@ RATE, MOMENTUM, DECAY = 0.01, 0.9, 1e-4
 def renga(row: Row, threads: int) -> Work:
     import renga
 
-    images, labels = models.images(row.network, row.batch), models.labels(row.network, row.batch)
-    network = renga.Network.load(models.path(row.network, "renga.safetensors"))
+    images = models.images(row.network, row.batch)
     precision = {} if row.precision == "f32" else {"precision": row.precision}
-    if row.kind in ("train", "memory"):
-        recipe = dict(batch=row.batch, optimizer="sgd", learning_rate=RATE, schedule="constant", warmup_epochs=0)
-        recipe |= dict(momentum=MOMENTUM, nesterov=True, weight_decay=DECAY, decay_norm=True, decay_bias=True)
-        trainer = renga.Trainer(network, threads=threads, **recipe, **precision)
-        network.close()
-        return lambda: trainer.step(images, labels)[0]
-    session = renga.Session(network, batch=row.batch, threads=threads, **precision)
+    file = models.path(row.network, "renga.safetensors")
+    if row.kind in ("infer", "first"):
+        session = renga.Session.load(file, batch=row.batch, threads=threads, **precision)
+        return lambda: session.run(images)
+    network, labels = renga.Network.load(file), models.labels(row.network, row.batch)
+    recipe = dict(batch=row.batch, optimizer="sgd", learning_rate=RATE, schedule="constant", warmup_epochs=0)
+    recipe |= dict(momentum=MOMENTUM, nesterov=True, weight_decay=DECAY, decay_norm=True, decay_bias=True)
+    trainer = renga.Trainer(network, threads=threads, **recipe, **precision)
     network.close()
-    return lambda: session.run(images)
+    return lambda: trainer.step(images, labels)[0]
 
 
 def torch(row: Row, threads: int, compiled: bool = False) -> Work:

@@ -6,6 +6,7 @@ process of its own (`models.py MAKER NETWORK BATCH`), so that no engine is timed
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -27,8 +28,9 @@ def size_of(name: str) -> int:
     return NETS[name].size if name in NETS else 32
 
 
+@functools.cache
 def images(name: str, batch: int, size: int = 0) -> np.ndarray:
-    """The same random images [N,H,W,C] for every engine."""
+    """The same random images [N,H,W,C] for every engine, drawn once."""
     size = size or size_of(name)
     return np.random.default_rng(0).standard_normal((batch, size, size, 3), dtype=np.float32)
 

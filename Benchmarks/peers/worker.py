@@ -32,8 +32,10 @@ def _peak() -> int:
 def main() -> None:
     engine, name, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
     row = ROWS[name]
-    importlib.import_module(MODULES.get(engine, engine))
-    models.images(row.network, row.batch)  # the generator's own code and memory are not the engine's
+    module = importlib.import_module(MODULES.get(engine, engine))
+    if engine == "renga":
+        module.runtime_info()  # loads the library, as the others' import does
+    models.images(row.network, row.batch)  # the generator's own work and memory are not the engine's
     before = _status("VmRSS")
     begin = time.perf_counter()
     work = ENGINES[engine](row, threads)

@@ -128,8 +128,8 @@ void rk_conv_pack(const void *raw, const rk_team *team) {
 }
 
 int rk_conv_packs_channels(const rk_conv_plan *plan) {
-  const int piecewise = plan->algorithm == RK_CONV_DIRECT || plan->algorithm == RK_CONV_WINOGRAD_F2 || plan->algorithm == RK_CONV_WINOGRAD_F4;
-  return piecewise && plan->pass == RK_CONV_FORWARD && plan->shape.groups == 1 && plan->packed_floats > 0;
+  const int winograd = plan->algorithm == RK_CONV_WINOGRAD_F2 || plan->algorithm == RK_CONV_WINOGRAD_F4;
+  return (winograd || plan->algorithm == RK_CONV_DIRECT) && plan->pass == RK_CONV_FORWARD && plan->shape.groups == 1 && plan->packed_floats > 0;
 }
 
 void rk_conv_forward(const void *raw, const rk_team *team) {

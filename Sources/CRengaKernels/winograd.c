@@ -153,7 +153,8 @@ static void gather_filters(const rk_conv_shape *shape, const float *weight, int6
 }
 
 /* dst[channel][tap][lane] from weight[tap][c0 + channel][k0 + lane], each output's scaled; a tap has `there` channels. */
-static void scale_filters(const rk_conv_pack_args *args, int64_t there, int64_t k0, int64_t count, int64_t c0, int64_t channels, float *dst) {
+static void scale_filters(const rk_conv_pack_args *args, int64_t there, int64_t k0, int64_t count, int64_t c0, int64_t channels,
+                          float *dst) {
   const int64_t wide = RK_CONV_MOST_ROWS * RK_CONV_MOST_VECTORS, k = args->plan->shape.k;
   const rk_conv_kernels *kernels = rk_conv_kernels_of(args->plan->isa);
   for (int64_t tap = 0; tap < 9; tap++)

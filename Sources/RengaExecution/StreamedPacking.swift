@@ -56,7 +56,8 @@ final class StreamedPacking {
         add(tensor, nil, taps: 1, rows: tensor.count, row: 1, most: min(tensor.count, StreamedPacking.pieceFloats))
     }
 
-    private func add(_ tensor: PendingTensor, _ packing: rk_conv_pack_args?, taps: Int, rows: Int, row: Int, most: Int) {
+    private func add(_ tensor: PendingTensor, _ packing: rk_conv_pack_args?, taps: Int, rows: Int, row: Int, most: Int)
+    {
         let job = Job(tensor: tensor, packing: packing, taps: taps, rows: rows, row: row, most: most, parts: parts)
         parts += job.taps * job.pieces
         jobs.append(job)
@@ -65,13 +66,14 @@ final class StreamedPacking {
     /// Reads, packs and checks everything. What was packed is worth nothing where this throws: fileError, corruptData, outOfMemory.
     func run(threads: Int) throws(RengaError) {
         // What one thread does as a whole comes first; the rest in the order of the layers.
-        let ordered = jobs.filter { $0.floats > 2 * StreamedPacking.pieceFloats } + jobs.filter { $0.floats <= 2 * StreamedPacking.pieceFloats }
-        let pieces = ordered.flatMap { job in (0..<job.pieces).map { (job: job, index: $0) } }
+        let isLarge = jobs.map { $0.floats > 2 * StreamedPacking.pieceFloats }
+        let order = jobs.indices.filter { isLarge[$0] } + jobs.indices.filter { !isLarge[$0] }
+        let pieces = order.flatMap { job in (0..<jobs[job].pieces).map { (job: job, index: $0) } }
         let checksums = UnsafeMutablePointer<PendingTensor.Part>.allocate(capacity: max(parts, 1))
         defer { checksums.deallocate() }
         try SharedPieces.run(pieces.count, threads: Int32(clamping: threads)) { (index, scratch) throws(RengaError) in
             let (job, piece) = pieces[index]
-            try StreamedPacking.take(job, piece, try scratch.floats(job.floats), checksums + job.parts)
+            try StreamedPacking.take(jobs[job], piece, scratch, checksums)
         }
         for job in jobs {
             try job.tensor.check(UnsafeBufferPointer(start: checksums + job.parts, count: job.taps * job.pieces))
@@ -79,15 +81,16 @@ final class StreamedPacking {
     }
 
     private static func take(
-        _ job: Job, _ piece: Int, _ scratch: UnsafeMutablePointer<Float>,
-        _ parts: UnsafeMutablePointer<PendingTensor.Part>
+        _ job: Job, _ piece: Int, _ memory: SharedPieces.Scratch,
+        _ checksums: UnsafeMutablePointer<PendingTensor.Part>
     ) throws(RengaError) {
+        let scratch = try memory.floats(job.floats)
         let first = piece * job.most
         let count = min(job.most, job.rows - first)
         for tap in 0..<job.taps {
             let dst = UnsafeMutableBufferPointer(start: scratch + tap * count * job.row, count: count * job.row)
             let part = try job.tensor.read(dst, from: (tap * job.rows + first) * job.row)
-            (parts + tap * job.pieces + piece).initialize(to: part)
+            (checksums + job.parts + tap * job.pieces + piece).initialize(to: part)
         }
         guard var packing = job.packing else { return }
         packing.weight = UnsafePointer(scratch)

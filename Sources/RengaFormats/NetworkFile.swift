@@ -68,11 +68,8 @@ public struct NetworkFile: Sendable {
 // MARK: - Reading
 
 extension NetworkFile {
-    /// Weights of fewer numbers are read at once: a few kilobytes cost less than their bookkeeping.
-    private static let leastPending = 1 << 14
-
-    /// The network of a file with all but its large weights, and these by name, to be read later: in the network they have no values.
-    /// What else the file holds (a checkpoint's state) is checked, or pending where it is large, and else left out.
+    /// The network of a file with all parameters but its weights, and these by name, to be read later: in the network they have no values.
+    /// What else the file holds (a checkpoint's state) is pending under its name in the file.
     /// Errors: those of ``init(path:)``, but for what is pending.
     package static func open(path: String) throws(RengaError) -> (network: Network, pending: [String: PendingTensor]) {
         let reader = try SafetensorsReader(InputFile(path: path))
@@ -81,7 +78,7 @@ extension NetworkFile {
         var pending: [String: PendingTensor] = [:]
         for entry in reader.entries where weights.contains(entry.name) || entry.name.hasPrefix(extra) {
             let tensor = PendingTensor(reader: reader, entry: entry)
-            if tensor.count >= leastPending { pending[entry.name] = tensor }
+            if tensor.count > 0 { pending[entry.name] = tensor }
         }
         var tensors = try reader.read(reader.entries.filter { pending[$0.name] == nil })
         for (name, tensor) in pending { tensors[name] = try Tensor(valuesElsewhere: tensor.entry.dimensions) }
@@ -121,7 +118,9 @@ extension NetworkFile {
             let structure = description.structure
             let shapes = try structure.shapes(n: 1)
             var specs: [NamedSpec] = []
-            for index in structure.nodes.indices { specs += try structure.parameterSpecs(ofNode: index, shapes: shapes) }
+            for index in structure.nodes.indices {
+                specs += try structure.parameterSpecs(ofNode: index, shapes: shapes)
+            }
             return (description, specs)
         }
     }

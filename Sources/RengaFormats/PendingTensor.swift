@@ -14,8 +14,6 @@ package struct PendingTensor: Sendable {
     package struct Part {
         var checksum: UInt32
         var count: Int
-        /// Of no elements.
-        package static let none = Part(checksum: 0, count: 0)
     }
 
     /// Reads elements from number `first` on. They are worth nothing before ``check(_:)`` has seen all parts.

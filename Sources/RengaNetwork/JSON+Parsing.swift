@@ -21,6 +21,8 @@ private struct JSONParser {
     let bytes: [UInt8]
     var position = 0
 
+    private static let few = 8
+
     init(bytes: [UInt8]) { self.bytes = bytes }
 
     mutating func document() throws(RengaError) -> JSON {
@@ -89,6 +91,7 @@ private struct JSONParser {
     private mutating func object(depth: Int) throws(RengaError) -> JSON {
         position += 1
         var members: [JSON.Member] = []
+        // Where there are few, looking at each is faster than a table.
         var names = Set<String>()
         skipSpaces()
         if take("}") { return .object(members) }
@@ -96,7 +99,11 @@ private struct JSONParser {
             skipSpaces()
             guard next == UInt8(ascii: "\"") else { throw wrong("expected a name") }
             let name = try text()
-            guard names.insert(name).inserted else { throw wrong("the name '\(name.prefix(80))' stands twice before") }
+            if members.count == JSONParser.few { names = Set(members.map(\.name)) }
+            let isKnown =
+                members.count < JSONParser.few
+                ? members.contains { $0.name == name } : !names.insert(name).inserted
+            guard !isKnown else { throw wrong("the name '\(name.prefix(80))' stands twice before") }
             skipSpaces()
             guard take(":") else { throw wrong("expected :") }
             members.append(JSON.Member(name, try value(depth: depth + 1)))
@@ -136,17 +143,22 @@ private struct JSONParser {
     private mutating func text() throws(RengaError) -> String {
         position += 1
         var content: [UInt8] = []
+        // Most texts have no escapes: what stands between two of them is taken over at once.
+        var begin = position
         while let byte = next {
             position += 1
             switch byte {
             case UInt8(ascii: "\""):
-                guard let text = String(validating: content, as: UTF8.self) else {
-                    throw wrong("a text that is not UTF-8 ends")
-                }
+                let rest = bytes[begin..<position - 1]
+                let text = String(validating: content.isEmpty ? rest : content + rest, as: UTF8.self)
+                guard let text else { throw wrong("a text that is not UTF-8 ends") }
                 return text
-            case UInt8(ascii: "\\"): try escape(into: &content)
+            case UInt8(ascii: "\\"):
+                content.append(contentsOf: bytes[begin..<position - 1])
+                try escape(into: &content)
+                begin = position
             case 0..<0x20: throw wrong("a control character stands in a text before")
-            default: content.append(byte)
+            default: break
             }
         }
         throw wrong("a text does not end")

@@ -29,14 +29,20 @@ def saved(renga, network, tmp_path):
     return path
 
 
-def load_bytes(renga, data):
-    """The status of loading bytes; what loads is freed."""
-    out = ctypes.c_void_p(1)
+def load_bytes(renga, data, path):
+    """The status of loading bytes, and of a session from a file of them, which is the same; what loads is freed."""
+    out, session = ctypes.c_void_p(1), ctypes.c_void_p(1)
     status = renga.status("network_load_memory", data, len(data), ctypes.byref(out))
     if status == abi.OK:
         renga.network_free(out)
     else:
         assert out.value is None and len(renga.message()) > 10
+    path.write_bytes(data)
+    assert renga.status("session_load", str(path).encode(), None, ctypes.byref(session)) == status
+    if status == abi.OK:
+        renga.session_free(session)
+    else:
+        assert session.value is None and len(renga.message()) > 10
     return status
 
 
@@ -59,32 +65,32 @@ def test_the_file_is_plain_safetensors(saved):
     assert max(entry["data_offsets"][1] for entry in tensors) == len(data) - 8 - length
 
 
-def test_truncated_at_every_length(renga, saved):
-    data = saved.read_bytes()
+def test_truncated_at_every_length(renga, saved, tmp_path):
+    data, path = saved.read_bytes(), tmp_path / "other"
     lengths = set(range(0, 64)) | {len(data) - n for n in range(1, 64)} | set(range(0, len(data), 97))
     for length in sorted(lengths):
-        assert load_bytes(renga, data[:length]) in REFUSALS, f"{length} of {len(data)} bytes load"
+        assert load_bytes(renga, data[:length], path) in REFUSALS, f"{length} of {len(data)} bytes load"
 
 
-def test_every_flipped_bit_is_found(renga, saved):
-    data = bytearray(saved.read_bytes())
+def test_every_flipped_bit_is_found(renga, saved, tmp_path):
+    data, path = bytearray(saved.read_bytes()), tmp_path / "other"
     dice = random.Random(11)
     places = list(range(0, 200)) + [dice.randrange(len(data)) for _ in range(600)]
     for place in places:
         bit = 1 << dice.randrange(8)
         data[place] ^= bit
-        assert load_bytes(renga, bytes(data)) in REFUSALS, f"bit {bit} of byte {place} flipped and not found"
+        assert load_bytes(renga, bytes(data), path) in REFUSALS, f"bit {bit} of byte {place} flipped and not found"
         data[place] ^= bit
-    assert load_bytes(renga, bytes(data)) == abi.OK
+    assert load_bytes(renga, bytes(data), path) == abi.OK
 
 
-def test_foreign_bytes(renga):
+def test_foreign_bytes(renga, tmp_path):
     for data in (b"", b"\0" * 8, b"\xff" * 64, b"PK\x03\x04" + b"x" * 100, struct.pack("<Q", 2**63) + b"{}", struct.pack("<Q", 2) + b"{}",
                  struct.pack("<Q", 2**40) + b"{", struct.pack("<Q", 100) + b"[" * 100, os.urandom(4096)):
-        assert load_bytes(renga, data) in REFUSALS
+        assert load_bytes(renga, data, tmp_path / "other") in REFUSALS
 
 
-@pytest.mark.parametrize("call", ["network_load", "trainer_resume"])
+@pytest.mark.parametrize("call", ["network_load", "session_load", "trainer_resume"])
 def test_paths_that_are_no_network(renga, tmp_path, call):
     empty = tmp_path / "empty"
     empty.touch()
@@ -93,7 +99,7 @@ def test_paths_that_are_no_network(renga, tmp_path, call):
     for path, statuses in ((empty, REFUSALS), (tmp_path, (abi.ERROR_FILE,)), (tmp_path / "nothing", (abi.ERROR_FILE,)),
                            (pathlib.Path("/dev/zero"), (abi.ERROR_FILE, abi.ERROR_CORRUPT_DATA)), (fifo, (abi.ERROR_FILE,)),
                            (empty / "below", (abi.ERROR_FILE,)), (pathlib.Path("/" + "x" * 5000), (abi.ERROR_FILE, abi.ERROR_INVALID_ARGUMENT))):
-        arguments = (1,) if call == "trainer_resume" else ()
+        arguments = {"trainer_resume": (1,), "session_load": (None,)}.get(call, ())
         with pytest.raises(Failure) as failure:
             renga.made(call, str(path).encode(), *arguments)
         assert failure.value.status in statuses and len(failure.value.message) > 10

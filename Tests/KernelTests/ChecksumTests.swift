@@ -21,7 +21,9 @@ final class ChecksumTests: XCTestCase {
         var random = TestRandom(5)
         let bytes = random.floats(20_000).flatMap { withUnsafeBytes(of: $0.bitPattern, Array.init) }
         bytes.withUnsafeBytes { all in
-            for length in Array(0..<70) + [1023, 1024, 1025, 1279, 1280, 1281, 4097, 16_383, 16_384, 16_385, 16_407, 24_001, 65_537, 79_991] {
+            for length in Array(0..<70) + [
+                1023, 1024, 1025, 1279, 1280, 1281, 4097, 16_383, 16_384, 16_385, 16_407, 24_001, 65_537, 79_991,
+            ] {
                 for offset in 0..<8 {
                     let base = all.baseAddress.map { $0 + offset }
                     let crc = UInt32(length * 977 + offset)

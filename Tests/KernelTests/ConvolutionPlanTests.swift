@@ -149,19 +149,63 @@ final class ConvolutionPlanTests: XCTestCase {
         }
     }
 
+    /// Some source channels at a time, cut anywhere: the bits of all at once.
+    func testChannelsPackedAtATime() throws {
+        var random = TestRandom(41)
+        for (c, k, size, r) in [(45, 37, 9, 3), (64, 96, 7, 3), (70, 150, 5, 1)] {
+            let shape = try XCTUnwrap(rk_conv_shape(h: size, w: size, c: c, k: k, r: r, s: r))
+            let weight = random.floats(shape.weightCount)
+            let factors = random.floats(k).map { Double($0) + 1.5 }
+            for isa in fastSets {
+                for algorithm in [RK_CONV_DIRECT, RK_CONV_WINOGRAD_F2, RK_CONV_WINOGRAD_F4] {
+                    guard let plan = shape.plan(RK_CONV_FORWARD, algorithm, isa) else {
+                        XCTAssert(r == 1 && algorithm != RK_CONV_DIRECT)
+                        continue
+                    }
+                    XCTAssertEqual(withUnsafePointer(to: plan) { rk_conv_packs_channels($0) }, 1)
+                    for scale in [nil, factors] {
+                        let dst = Floats(count: plan.packed_floats, repeating: .nan)
+                        for (first, end) in [(0, 16), (16, 17), (17, c - 3), (c - 3, c)] {
+                            let rows = weight.count / c / k
+                            let part = (0..<rows).flatMap { weight[($0 * c + first) * k..<($0 * c + end) * k] }
+                            pack(plan, part, scale, first: first, channels: end - first, into: dst, threads: 1)
+                        }
+                        assertSameBits(
+                            dst.values, packed(plan, weight, scale, threads: 1), "algorithm \(algorithm.rawValue)")
+                    }
+                }
+            }
+        }
+        let groups = try XCTUnwrap(rk_conv_shape(h: 9, w: 9, c: 40, k: 40, r: 3, s: 3, groups: 10))
+        for (shape, pass) in [(groups, RK_CONV_FORWARD), (groups, RK_CONV_BACKWARD_DATA)] {
+            let plan = try XCTUnwrap(shape.plan(pass, RK_CONV_DIRECT, RK_ISA_GENERIC))
+            XCTAssertEqual(withUnsafePointer(to: plan) { rk_conv_packs_channels($0) }, 0)
+        }
+    }
+
     private func packed(_ plan: rk_conv_plan, _ weight: [Float], _ scale: [Double]?, threads: Int32) -> [Float] {
-        let (weight, dst) = (Floats(weight), Floats(count: plan.packed_floats, repeating: .nan))
+        let dst = Floats(count: plan.packed_floats, repeating: .nan)
+        pack(plan, weight, scale, first: 0, channels: 0, into: dst, threads: threads)
+        return dst.values
+    }
+
+    private func pack(
+        _ plan: rk_conv_plan, _ weight: [Float], _ scale: [Double]?, first: Int, channels: Int, into dst: Floats,
+        threads: Int32
+    ) {
+        let weight = Floats(weight)
         let factors = scale ?? []
         withUnsafePointer(to: plan) { plan in
             factors.withUnsafeBufferPointer { factors in
                 let scale = scale == nil ? nil : factors.baseAddress
                 runStep(
                     rk_conv_pack,
-                    rk_conv_pack_args(plan: plan, weight: weight.readable, packed: dst.pointer, scale: scale, first: 0, channels: 0),
+                    rk_conv_pack_args(
+                        plan: plan, weight: weight.readable, packed: dst.pointer, scale: scale, first: Int64(first),
+                        channels: Int64(channels)),
                     threads: threads)
             }
         }
-        return dst.values
     }
 
     func testNames() {

@@ -122,7 +122,8 @@ struct ConvolutionCase {
         if plan.pointee.packed_floats > 0 {
             runStep(
                 rk_conv_pack,
-                rk_conv_pack_args(plan: plan, weight: weights.readable, packed: packed.pointer, scale: nil, first: 0, channels: 0),
+                rk_conv_pack_args(
+                    plan: plan, weight: weights.readable, packed: packed.pointer, scale: nil, first: 0, channels: 0),
                 threads: team)
         }
         let ready = plan.pointee.packed_floats > 0 ? packed : weights

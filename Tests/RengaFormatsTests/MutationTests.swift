@@ -12,6 +12,7 @@ final class MutationTests: XCTestCase {
         let network = try Architectures.make(
             "cnn", options: ["input": "8x8x1", "stages": "1", "width": "2", "classes": "2"], seed: 1)
         let whole = try bytes(of: NetworkFile(network))
+        let scratch = try Scratch()
         var mutations = Mutations(seed: 7)
         for _ in 0..<1500 {
             let damaged = mutations.next(of: whole)
@@ -19,6 +20,8 @@ final class MutationTests: XCTestCase {
             XCTAssertThrowsError(try NetworkFile(damaged)) { error in
                 XCTAssertFalse((error as? RengaError)?.message.isEmpty ?? true)
             }
+            let path = try scratch.write("damaged", damaged)
+            XCTAssertThrowsError(try NetworkFile.open(path: path).pending.values.map { tensor in try tensor.load() })
         }
     }
 

@@ -6,6 +6,7 @@ import gc
 import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -38,6 +39,23 @@ def test_answers_do_not_depend_on_batch_threads_or_company(network: renga.Networ
     for batch, threads in ((1, 1), (4, 2), (8, 2)):
         answers = renga.Session(network, batch=batch, threads=threads, algorithm="winograd-f4").run(x)
         assert np.array_equal(answers, wanted)
+
+
+def test_a_session_straight_from_its_file(network: renga.Network, x: np.ndarray, tmp_path: Path) -> None:
+    path = tmp_path / "network.safetensors"
+    network.save(path)
+    for options in ({"batch": 4, "threads": 2}, {"precision": "bf16"}, {"fold_batch_norm": False, "size": (8, 8)}):
+        session, wanted = renga.Session.load(path, **options), renga.Session(network, **options)
+        assert (session.batch, session.precision) == (wanted.batch, wanted.precision)
+        assert (session.input_shapes, session.output_shapes) == ([(8, 8, 3)], [(1, 1, 3)])
+        assert np.array_equal(session.run(x), wanted.run(x))
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(renga.CorruptData, match="checksum"):
+        renga.Session.load(path)
+    with pytest.raises(renga.FileError):
+        renga.Session.load(tmp_path / "nothing")
 
 
 def test_nchw_is_the_same_images(session: renga.Session, x: np.ndarray) -> None:

@@ -48,7 +48,9 @@ private func read(_ bytes: UnsafeRawBufferPointer, by reader: Reader) throws {
     let text = { String(decoding: bytes, as: UTF8.self) }
     switch reader {
     case .container: _ = try SafetensorsFile(bytes: bytes)
-    case .network: try use(NetworkFile(bytes: bytes).network)
+    case .network:
+        try use(NetworkFile(bytes: bytes).network)
+        try useFile(bytes)
     case .checkpoint:
         try write(bytes, to: scratchPath)
         _ = try Trainer(resuming: scratchPath, options: TrainerOptions(threads: 1)).network()
@@ -78,7 +80,10 @@ private func read(_ bytes: UnsafeRawBufferPointer, by reader: Reader) throws {
         var file = [UInt8](repeating: 0, count: 8 + bytes.count + 4096)
         withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { file.replaceSubrange(0..<8, with: $0) }
         file.replaceSubrange(8..<8 + bytes.count, with: bytes)
-        try file.withUnsafeBytes { try use(NetworkFile(bytes: $0).network) }
+        try file.withUnsafeBytes { bytes in
+            defer { _ = try? useFile(bytes) }
+            try use(NetworkFile(bytes: bytes).network)
+        }
     }
 }
 
@@ -102,6 +107,18 @@ private func use(_ network: Network) throws {
     var options = SessionOptions()
     options.threads = 1
     _ = try Session(network, options)
+}
+
+/// The same straight from a file, which is read in pieces, some of them late.
+private func useFile(_ bytes: UnsafeRawBufferPointer) throws {
+    try write(bytes, to: scratchPath)
+    var options = SessionOptions()
+    (options.threads, options.height, options.width) = (1, 8, 8)
+    do {
+        _ = try Session(path: scratchPath, options)
+    } catch let error as RengaError {
+        if error.message.isEmpty || error.status == .internalFault { abort() }
+    }
 }
 
 // ---- files ----

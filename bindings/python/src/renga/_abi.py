@@ -197,6 +197,7 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "renga_builder_finish": (_i32, (_handle, _p(_i32), _size, _text, _u64, _out_handle)),
     "renga_session_options_init": (None, (_p(SessionOptions), _size)),
     "renga_session_create": (_i32, (_handle, _p(SessionOptions), _out_handle)),
+    "renga_session_load": (_i32, (_text, _p(SessionOptions), _out_handle)),
     "renga_session_free": (None, (_handle,)),
     "renga_session_input_shape": (_i32, (_handle, _i32, _p(Shape))),
     "renga_session_output_shape": (_i32, (_handle, _i32, _p(Shape))),

@@ -5,7 +5,9 @@ Not here: which arrays are copied on the way (`_arrays.py`).
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -17,7 +19,7 @@ from . import _abi
 from ._arrays import F32Array, as_batch, check_out, layout_code, pointer, shape_text, source
 from ._errors import InvalidArgument, ShapeMismatch
 from ._handle import Handle
-from ._library import call, call_json, encode, library
+from ._library import call, call_json, encode, encode_path, library
 from ._options import MAX_EXTENT, MAX_THREADS, precision_code, whole
 from .network import Network
 
@@ -128,20 +130,46 @@ class Session(Handle):
         options = _session_options(batch, threads, size, fold_batch_norm, algorithm, precision, tune, linear_weights)
         out = ctypes.c_void_p()
         with network._in_use() as handle:
-            info = network.info
             call("renga_session_create", handle, ctypes.byref(options), ctypes.byref(out))
         super().__init__(out)
-        self.batch = int(options.batch)
-        self.precision = precision
-        self.input_shapes = self._shapes("renga_session_input_shape", info.inputs)
-        self.output_shapes = self._shapes("renga_session_output_shape", info.outputs)
+        self._describe(int(options.batch), precision)
 
-    def _shapes(self, function: str, count: int) -> list[tuple[int, int, int]]:
-        found = []
-        with self._in_use() as handle:
-            for index in range(count):
-                shape = _abi.Shape()
-                call(function, handle, index, ctypes.byref(shape))
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        batch: int = 1,
+        threads: int = 0,
+        size: tuple[int, int] | None = None,
+        fold_batch_norm: bool = True,
+        algorithm: str | None = None,
+        precision: str = "f32",
+        tune: bool = False,
+        linear_weights: str = "f32",
+    ) -> Session:
+        """A session straight from the file that `Network.save` wrote: as `Session(Network.load(path), …)`, with the
+        same bits, but faster, and without memory for the network's weights. The whole file is checked. Raises as both.
+        """
+        options = _session_options(batch, threads, size, fold_batch_norm, algorithm, precision, tune, linear_weights)
+        out = ctypes.c_void_p()
+        call("renga_session_load", encode_path(path), ctypes.byref(options), ctypes.byref(out))
+        session = cls._wrap(out)
+        session._describe(int(options.batch), precision)
+        return session
+
+    def _describe(self, batch: int, precision: str) -> None:
+        self.batch = batch
+        self.precision = precision
+        self.input_shapes = self._shapes("renga_session_input_shape")
+        self.output_shapes = self._shapes("renga_session_output_shape")
+
+    def _shapes(self, function: str) -> list[tuple[int, int, int]]:
+        found: list[tuple[int, int, int]] = []
+        shape = _abi.Shape()
+        with self._in_use() as handle, contextlib.suppress(InvalidArgument):  # which says that there are no more
+            while True:
+                call(function, handle, len(found), ctypes.byref(shape))
                 _, h, w, c = shape.as_tuple()
                 found.append((h, w, c))
         return found

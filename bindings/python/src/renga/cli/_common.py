@@ -9,6 +9,7 @@ from typing import Any
 
 from .._errors import Unsupported
 from ..network import Network
+from ..session import Session
 
 #: Text for people, and the object for --json.
 Answer = tuple[str, dict[str, Any]]
@@ -78,6 +79,14 @@ def open_network(spec: str, seed: int, defaults: dict[str, str] | None = None) -
         text = ",".join(f"{key}={value}" for key, value in {**(defaults or {}), **options}.items())
         return Network.create_from_text(name, text, seed=seed)
     return import_network(spec)[0] if spec.endswith(".onnx") else Network.load(spec)
+
+
+def open_session(spec: str, seed: int, **options: Any) -> Session:
+    """A session of what `open_network` opens; of Renga's own file without the network in memory."""
+    if not spec.startswith("arch:") and not spec.endswith(".onnx"):
+        return Session.load(spec, **options)
+    with open_network(spec, seed) as network:
+        return Session(network, **options)
 
 
 def import_network(path: str, **options: int | str) -> tuple[Network, dict[str, Any]]:

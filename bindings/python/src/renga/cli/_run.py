@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._files import atomic
-from ..session import Session
-from ._common import Answer, UsageError, open_network, shape_text
+from ._common import Answer, UsageError, open_session, shape_text
 
 
 def _read_array(path: str) -> Any:
@@ -29,25 +28,24 @@ def run(options: argparse.Namespace) -> Answer:
     x = _read_array(options.input)
     if x.ndim not in (2, 4) or x.shape[0] == 0:
         raise UsageError(f"{options.input} has shape {list(x.shape)}; expected [N,H,W,C] with at least one image")
-    with open_network(options.network, options.seed) as network:
-        size = None
-        if x.ndim == 4:
-            given = (x.shape[1], x.shape[2]) if options.layout == "nhwc" else (x.shape[2], x.shape[3])
-            size = None if given == network.info.input_shape[:2] else given
-        batch = options.batch or min(32, x.shape[0])
-        precision = options.precision or "f32"
-        with Session(
-            network,
-            batch=batch,
-            threads=options.threads,
-            size=size,
-            precision=precision,
-            tune=options.tune,
-            linear_weights=options.linear_weights,
-        ) as session:
-            begin = time.perf_counter()
-            y = session.run(x, layout=options.layout)
-            ms = (time.perf_counter() - begin) * 1000
+    size = None
+    if x.ndim == 4:
+        size = (x.shape[1], x.shape[2]) if options.layout == "nhwc" else (x.shape[2], x.shape[3])
+    batch = options.batch or min(32, x.shape[0])
+    precision = options.precision or "f32"
+    with open_session(
+        options.network,
+        options.seed,
+        batch=batch,
+        threads=options.threads,
+        size=size,
+        precision=precision,
+        tune=options.tune,
+        linear_weights=options.linear_weights,
+    ) as session:
+        begin = time.perf_counter()
+        y = session.run(x, layout=options.layout)
+        ms = (time.perf_counter() - begin) * 1000
     if not isinstance(y, np.ndarray):
         raise UsageError("the network has several outputs; `renga run` writes one")
     with atomic(options.output) as file:
