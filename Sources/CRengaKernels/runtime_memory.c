@@ -10,7 +10,7 @@ enum { HUGE_PAGE = 2 << 20 };
 void *rk_alloc(size_t bytes) {
   if (bytes > PTRDIFF_MAX - HUGE_PAGE) return NULL;
   const size_t rounded = bytes == 0 ? RK_ALIGNMENT : (bytes + RK_ALIGNMENT - 1) / RK_ALIGNMENT * RK_ALIGNMENT;
-  const int large = rounded >= 2 * HUGE_PAGE;
+  const int large = rounded >= HUGE_PAGE;
   void *block = NULL;
   if (posix_memalign(&block, large ? HUGE_PAGE : RK_ALIGNMENT, rounded) != 0) return NULL;
 #ifdef MADV_HUGEPAGE

@@ -57,7 +57,7 @@ final class ConstantStore: WeightSource {
     /// asked for is checked all the same. Errors: the file's.
     func seal() throws(RengaError) {
         let threads = bytes >= 1 << 20 ? threads : 1
-        for name in unread.sorted() { if let tensor = pending[name] { streaming.check(tensor) } }
+        for (name, tensor) in pending where unread.contains(name) { streaming.check(tensor) }
         if let packing, !packing.infos.isEmpty {
             let touching = Program()
             for block in memory.largeBlocks {

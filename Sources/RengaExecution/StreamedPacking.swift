@@ -66,9 +66,12 @@ final class StreamedPacking {
     /// Reads, packs and checks everything. What was packed is worth nothing where this throws: fileError, corruptData, outOfMemory.
     func run(threads: Int) throws(RengaError) {
         // What one thread does as a whole comes first; the rest in the order of the layers.
-        let isLarge = jobs.map { $0.floats > 2 * StreamedPacking.pieceFloats }
-        let order = jobs.indices.filter { isLarge[$0] } + jobs.indices.filter { !isLarge[$0] }
-        let pieces = order.flatMap { job in (0..<jobs[job].pieces).map { (job: job, index: $0) } }
+        var pieces: [(job: Int, index: Int)] = []
+        for isLarge in [true, false] {
+            for (job, each) in jobs.enumerated() where (each.floats > 2 * StreamedPacking.pieceFloats) == isLarge {
+                for index in 0..<each.pieces { pieces.append((job, index)) }
+            }
+        }
         let checksums = UnsafeMutablePointer<PendingTensor.Part>.allocate(capacity: max(parts, 1))
         defer { checksums.deallocate() }
         try SharedPieces.run(pieces.count, threads: Int32(clamping: threads)) { (index, scratch) throws(RengaError) in

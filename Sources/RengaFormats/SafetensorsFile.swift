@@ -30,7 +30,7 @@ public struct SafetensorsFile: Sendable {
         try self.init(MemorySource(bytes: bytes))
     }
 
-    private init(_ source: some ByteSource) throws(RengaError) {
+    private init(_ source: any ByteSource) throws(RengaError) {
         let reader = try SafetensorsReader(source)
         tensors = try reader.read(reader.entries)
         (metadata, isVerified) = (reader.metadata, reader.isVerified)

@@ -16,7 +16,7 @@ final class SafetensorsReader: @unchecked Sendable {
     private let checksums: [String: String]
 
     /// Reads and checks the header. Errors: fileError; corruptData; unsupported.
-    init(_ source: some ByteSource) throws(RengaError) {
+    init(_ source: any ByteSource) throws(RengaError) {
         self.source = source
         let (header, dataStart, isVerified) = try SafetensorsReader.naming(source) { () throws(RengaError) in
             try SafetensorsReader.header(of: source)
@@ -74,7 +74,7 @@ final class SafetensorsReader: @unchecked Sendable {
 
     /// What `body` finds wrong with the content names the file.
     private static func naming<Result>(
-        _ source: some ByteSource, _ body: () throws(RengaError) -> Result
+        _ source: any ByteSource, _ body: () throws(RengaError) -> Result
     ) throws(RengaError) -> Result {
         do throws(RengaError) {
             return try body()
@@ -85,7 +85,7 @@ final class SafetensorsReader: @unchecked Sendable {
     }
 
     private static func header(
-        of source: some ByteSource
+        of source: any ByteSource
     ) throws(RengaError) -> (header: SafetensorsHeader, dataStart: Int, isVerified: Bool) {
         guard source.size >= 8 else { throw RengaError(.corruptData, "it has only \(source.size) bytes") }
         var word: UInt64 = 0

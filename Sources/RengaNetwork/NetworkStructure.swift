@@ -9,6 +9,9 @@ public struct NetworkStructure: Sendable {
     public let nodes: [Node]
     /// The values that a run returns, at least one.
     public let outputs: [ValueID]
+    /// Shapes for one image of the network's own size, and the parameters that follow from them: asked for all the time.
+    private var ownShapes: [Shape] = []
+    private var ownSpecs: [[(String, ParameterSpec)]] = []
 
     /// Checks topology, names, arity and shapes, and makes the structure, or says what is wrong.
     public init(inputs: [NetworkInput], nodes: [Node], outputs: [ValueID]) throws(RengaError) {
@@ -17,11 +20,15 @@ public struct NetworkStructure: Sendable {
         self.outputs = outputs
         try checkTopology()
         let shapes = try shapes(n: 1)
-        for index in nodes.indices { _ = try parameterSpecs(ofNode: index, shapes: shapes) }
+        ownSpecs = try nodes.indices.map { index throws(RengaError) in
+            try parameterSpecs(ofNode: index, shapes: shapes)
+        }
+        ownShapes = shapes
     }
 
     /// Shapes of all values (inputs first) for a batch of `n`, at the inputs' own image size or at `h` x `w`.
     public func shapes(n: Int, h: Int? = nil, w: Int? = nil) throws(RengaError) -> [Shape] {
+        if n == 1, h == nil, w == nil, !ownShapes.isEmpty { return ownShapes }
         var shapes: [Shape] = []
         shapes.reserveCapacity(inputs.count + nodes.count)
         for input in inputs {
@@ -45,6 +52,8 @@ public struct NetworkStructure: Sendable {
         guard nodes.indices.contains(index), shapes.count == inputs.count + nodes.count else {
             throw RengaError(.invalidArgument, "there is no layer \(index) with \(shapes.count) shapes")
         }
+        // The same array, or one that differs at its beginning: the comparison takes no time.
+        if shapes == ownShapes { return ownSpecs[index] }
         let node = nodes[index]
         do {
             let specs = try node.op.parameters(node.inputs.map { shapes[$0] })

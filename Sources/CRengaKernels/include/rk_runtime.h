@@ -134,7 +134,7 @@ size_t rk_second_level_bytes(void);
  * of /proc/self/cgroup; root: where the hierarchies are mounted (/sys/fs/cgroup). */
 int32_t rk_cgroup_threads(const char *membership, const char *root);
 
-/* At least `bytes` bytes (0 too), aligned to RK_ALIGNMENT, contents unset; or NULL (too large or no memory). From 4 MiB on the system is
+/* At least `bytes` bytes (0 too), aligned to RK_ALIGNMENT, contents unset; or NULL (too large or no memory). From 2 MiB on the system is
  * asked for huge pages. Freed by rk_free; rk_free(NULL) is fine. */
 void *rk_alloc(size_t bytes);
 void rk_free(void *block);
