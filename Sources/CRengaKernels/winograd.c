@@ -132,8 +132,7 @@ int rk_winograd_prefers(const rk_conv_plan *plan) {
   if (!applies(plan)) return 0;
   double own = cost(plan, plan->algorithm == RK_CONV_WINOGRAD_F4 ? 4 : 2);
   if (plan->algorithm == RK_CONV_WINOGRAD_F4 && own > cost(plan, 2)) return 0;
-  /* Where it gains little it is not worth its weights (7x7x512: 16.8 instead of 9.4 MB for the same time). */
-  return own < 0.86 * cost(plan, 1);
+  return own < 0.95 * cost(plan, 1);
 }
 
 /* ---- Packing: U = G g G^T as [position][panel][c][lanes] ---- */
