@@ -67,6 +67,10 @@ static void networks(const std::string &folder) {
   CHECK(!network.metadata("note"));
   network.save(folder + "/wrapper.renga");
   CHECK(renga::Network::load(folder + "/wrapper.renga").parameter(parameters[0].name) == network.parameter(parameters[0].name));
+  const std::vector<float> image(64, 0.25f);
+  const renga_source src = renga::images(image.data(), {1, 8, 8, 1});
+  CHECK(renga::Session::load(folder + "/wrapper.renga").run(src) == renga::Session(network).run(src));
+  CHECK(status_of([] { renga::Session::load("/nothing"); }) == RENGA_ERROR_FILE);
   renga::Network moved = std::move(network);
   CHECK(network.get() == nullptr && moved.info().parameters > 0);
   std::string report;
