@@ -221,6 +221,10 @@ RK_INLINE void prefetch_below(const rk_correlation *at, const float *src, tile_p
     for (uintptr_t byte = 0; byte < (uintptr_t)m * pixel; byte += 64) __builtin_prefetch((const void *)(row + byte));
 }
 
+#ifdef RK_PRODUCT_ROWS_1
+#include "winograd_rows.h"
+#endif
+
 RK_INLINE void source_tiles(const rk_winograd *winograd, const float *src, const float *zeros, int64_t begin, int64_t end, float *lines,
                             int64_t plane, const int m) {
   const rk_correlation *at = &winograd->at;
@@ -458,6 +462,12 @@ static void source_2(const rk_winograd *winograd, const float *src, const float 
 }
 static void source_4(const rk_winograd *winograd, const float *src, const float *zeros, int64_t begin, int64_t end, float *lines,
                      int64_t plane) {
+#ifdef RK_PRODUCT_ROWS_1
+  if (winograd->at.c == RK_LANES && winograd->at.src_c == RK_LANES) {
+    source_rows(winograd, src, zeros, begin, end, lines, plane);
+    return;
+  }
+#endif
   source_tiles(winograd, src, zeros, begin, end, lines, plane, 4);
 }
 static void output_2(const rk_winograd *winograd, const rk_winograd_output *output, int64_t begin, int64_t end) {
