@@ -40,8 +40,8 @@ static void make_periodic(periodic_numbers *numbers, const rk_image_import_args 
 static void import_interleaved(const rk_image_import_args *a, const periodic_numbers *by, const void *src, int64_t count, int64_t to) {
   float room[RK_MAX_PERIOD];
   const rk_loops *loops = rk_loops_of(rk_isa_best(), RK_F32);
-  /* In one go; or, where it is rounded afterwards, a period at a time. */
-  const int64_t step = a->type == RK_F32 ? count : by->period;
+  /* In one go; or, where it is rounded afterwards, some whole periods at a time. */
+  const int64_t step = a->type == RK_F32 ? count : RK_MAX_PERIOD / by->period * by->period;
   for (int64_t at = 0; at < count; at += step) {
     const int64_t part = count - at < step ? count - at : step;
     float *dst = a->type == RK_F32 ? (float *)a->dst + to + at : room;
