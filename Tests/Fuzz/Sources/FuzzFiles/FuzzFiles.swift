@@ -13,7 +13,7 @@ private let folderPath = scratchPath + "-folder"
 /// The readers, by the input's first byte.
 private enum Reader: UInt8, CaseIterable {
     case container, network, checkpoint, description, images, labels, cifar, normalization, options, framed, names,
-        weights
+        weights, session
 
     /// Those that a run is for: all, or the ones that RENGA_FUZZ_READERS names ("images,labels").
     static let chosen: [Reader] = {
@@ -48,9 +48,12 @@ private func read(_ bytes: UnsafeRawBufferPointer, by reader: Reader) throws {
     let text = { String(decoding: bytes, as: UTF8.self) }
     switch reader {
     case .container: _ = try SafetensorsFile(bytes: bytes)
-    case .network:
-        try use(NetworkFile(bytes: bytes).network)
-        try useFile(bytes)
+    case .network: try use(NetworkFile(bytes: bytes).network)
+    case .session:
+        try write(bytes, to: scratchPath)
+        var options = SessionOptions()
+        (options.threads, options.height, options.width) = (1, 8, 8)
+        _ = try Session(path: scratchPath, options)
     case .checkpoint:
         try write(bytes, to: scratchPath)
         _ = try Trainer(resuming: scratchPath, options: TrainerOptions(threads: 1)).network()
@@ -80,10 +83,7 @@ private func read(_ bytes: UnsafeRawBufferPointer, by reader: Reader) throws {
         var file = [UInt8](repeating: 0, count: 8 + bytes.count + 4096)
         withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { file.replaceSubrange(0..<8, with: $0) }
         file.replaceSubrange(8..<8 + bytes.count, with: bytes)
-        try file.withUnsafeBytes { bytes in
-            defer { _ = try? useFile(bytes) }
-            try use(NetworkFile(bytes: bytes).network)
-        }
+        try file.withUnsafeBytes { try use(NetworkFile(bytes: $0).network) }
     }
 }
 
@@ -107,18 +107,6 @@ private func use(_ network: Network) throws {
     var options = SessionOptions()
     options.threads = 1
     _ = try Session(network, options)
-}
-
-/// The same straight from a file, which is read in pieces, some of them late.
-private func useFile(_ bytes: UnsafeRawBufferPointer) throws {
-    try write(bytes, to: scratchPath)
-    var options = SessionOptions()
-    (options.threads, options.height, options.width) = (1, 8, 8)
-    do {
-        _ = try Session(path: scratchPath, options)
-    } catch let error as RengaError {
-        if error.message.isEmpty || error.status == .internalFault { abort() }
-    }
 }
 
 // ---- files ----
@@ -174,6 +162,7 @@ private func writeSeeds(to folder: String, broken corpus: String) throws {
     let headerLength = file[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
     try seed(.container, file)
     try seed(.network, file)
+    try seed(.session, file)
     try seed(.framed, Array(file[8..<8 + headerLength]))
     try Trainer(network, recipe: Recipe(text: "batch=2"), options: TrainerOptions(threads: 1)).save(to: scratchPath)
     try seed(.checkpoint, unchecked(scratchPath))
