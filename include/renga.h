@@ -430,12 +430,16 @@ typedef struct renga_trainer_options {
   size_t size;           /* sizeof(renga_trainer_options), set by renga_trainer_options_init */
   int64_t memory_budget; /* most bytes of renga_trainer_memory (weights + activations + scratch); 0 = as many as it takes (default) */
   int32_t threads;       /* 1 … RENGA_MAX_THREADS; 0 = renga_default_threads() */
+  const char *algorithm; /* as a session's; backward passes take it where they can. NULL = choose, and for resume. Read during the call */
+  int32_t tune;          /* 1 = choose by timing on this machine, once a shape in the process; 0 = by rule (default), and for resume */
 } renga_trainer_options;
 /* Fills in the defaults within `size` bytes (pass sizeof(renga_trainer_options)). NULL or an impossible size does nothing. */
 RENGA_API void renga_trainer_options_init(renga_trainer_options *options, size_t size);
 /* renga_trainer_create with all options; NULL = defaults. Under a memory budget activations that do not fit are computed again before the
  * backward pass reads them (gradient checkpointing, Chen et al. 2016): the same bits of everything for more time.
- * Errors: also RENGA_ERROR_INVALID_ARGUMENT for a budget below the least possible, which the sentence names. */
+ * Algorithms that are tuned or forced may change the last bits, never with the threads or the budget; renga_trainer_profile names them.
+ * Errors: also RENGA_ERROR_INVALID_ARGUMENT for a budget below the least possible, which the sentence names, and RENGA_ERROR_NOT_FOUND (an
+ * algorithm, or a layer to force it upon). */
 RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_create_with(const renga_network *network, const char *recipe,
                                                                   const renga_trainer_options *options, renga_trainer **out);
 /* Bytes that a trainer of these arguments would hold, planned without making it: nothing large is allocated. Errors: as above. */
@@ -496,7 +500,9 @@ RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_memory(const renga_trainer
 RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_save(const renga_trainer *trainer, const char *path);
 /* Makes a trainer from such a file. threads: 0 … RENGA_MAX_THREADS. Errors: those of renga_network_load. */
 RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_resume(const char *path, int32_t threads, renga_trainer **out);
-/* The same with all options; NULL = defaults. Neither threads nor budget need be those of the run that wrote the file. */
+/* The same with all options; NULL = defaults. Neither threads nor budget need be those of the run that wrote the file. Where that one's
+ * algorithms were tuned or forced, the file holds them, and each pass takes its own again: the same bits.
+ * Errors: also RENGA_ERROR_INVALID_ARGUMENT (algorithm or tune), RENGA_ERROR_UNSUPPORTED (an algorithm that this machine does not have). */
 RENGA_API RENGA_MUST_CHECK renga_status renga_trainer_resume_with(const char *path, const renga_trainer_options *options,
                                                                   renga_trainer **out);
 

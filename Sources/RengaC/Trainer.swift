@@ -194,7 +194,8 @@ public func renga_trainer_save(_ trainer: OpaquePointer?, _ path: UnsafePointer<
 
 /// What a host gets that names nothing.
 private func defaultOptions() -> renga_trainer_options {
-    renga_trainer_options(size: MemoryLayout<renga_trainer_options>.size, memory_budget: 0, threads: 0)
+    renga_trainer_options(
+        size: MemoryLayout<renga_trainer_options>.size, memory_budget: 0, threads: 0, algorithm: nil, tune: 0)
 }
 
 /// What is to be trained and how.
@@ -212,6 +213,8 @@ extension TrainerOptions {
         let budget = try number(given.memory_budget, "options->memory_budget", in: 0...Int.max)
         self.init(
             threads: try threadCount(given.threads, "options->threads"), memoryBudget: budget == 0 ? nil : budget)
+        algorithm = try optionalText(given.algorithm, "options->algorithm")
+        tune = try number(given.tune, "options->tune", in: 0...1) == 1
     }
 }
 

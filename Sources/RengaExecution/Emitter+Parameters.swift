@@ -46,10 +46,10 @@ extension Emitter {
         let name = graph.nodes[node].name
         let key = "\(name):\(pass.rawValue)\(part ? ":part" : "")"
         let forced = settings.layerAlgorithms[name]
-        let fixed = weights.algorithms[key] ?? forced
-        let free =
-            weightAlgorithms(node, pass, type)
-            + (settings.algorithm == RK_CONV_AUTO ? [RK_CONV_AUTO] : [settings.algorithm, RK_CONV_AUTO])
+        // Upon a layer's forward pass an algorithm is forced; its other passes take it where they can.
+        let fixed = weights.algorithms[key] ?? (pass == RK_CONV_FORWARD ? forced : nil)
+        let wished = forced ?? settings.algorithm
+        let free = weightAlgorithms(node, pass, type) + (wished == RK_CONV_AUTO ? [wished] : [wished, RK_CONV_AUTO])
         let threads = Int32(clamping: settings.threads)
         var shape = shape
         // Chosen for the whole batch, so that it does not depend on the size of a band's chunks.
@@ -69,7 +69,7 @@ extension Emitter {
             return plan
         }
         let missing =
-            forced.map { "the algorithm '\(algorithmName($0))' does not take" } ?? "no convolution kernel takes"
+            fixed.map { "the algorithm '\(algorithmName($0))' does not take" } ?? "no convolution kernel takes"
         throw RengaError(.unsupported, "layer '\(name)': \(missing) its size")
     }
 

@@ -34,6 +34,13 @@ package struct EmitterSettings {
     /// Bytes of a core's cache that a chunk should stay in.
     package var cache = Int(clamping: rk_second_level_bytes())
 
+    /// Takes a caller's words on algorithms. Errors: notFound (an algorithm, a layer).
+    mutating func choose(_ text: String?, tune: Bool, _ graph: Graph) throws(RengaError) {
+        let forced = try AlgorithmChoice(text)
+        try forced.check(graph)
+        (algorithm, layerAlgorithms, self.tune) = (forced.all, forced.layers, tune)
+    }
+
     /// Settings with the rest at their defaults.
     package init(purpose: Purpose, isa: rk_isa, threads: Int) {
         (self.purpose, self.isa, self.threads) = (purpose, isa, threads)

@@ -118,15 +118,6 @@ public final class Session: @unchecked Sendable {
 
     // MARK: - Inside
 
-    /// Algorithms are forced upon layers that have them.
-    fileprivate static func checkLayers(_ names: some Sequence<String>, _ graph: Graph) throws(RengaError) {
-        for name in names.sorted()
-        where !graph.nodes.contains(where: { $0.name == name && ($0.op is Convolution || $0.op is Linear) }) {
-            throw RengaError(
-                .notFound, "no convolution or fully connected layer '\(name.prefix(80))' to force an algorithm upon")
-        }
-    }
-
     private func withNormalization(_ body: (UnsafePointer<Float>?, UnsafePointer<Float>?) -> Void) throws(RengaError) {
         guard let normalization else { return body(nil, nil) }
         normalization.mean.withUnsafeBufferPointer { mean in
@@ -199,9 +190,7 @@ private struct SessionDraft {
         var settings = EmitterSettings(
             purpose: .inference, isa: options.isa ?? rk_isa_best(),
             threads: options.threads ?? min(Int(rk_default_threads()), SessionOptions.mostThreads))
-        (settings.algorithm, settings.layerAlgorithms) = try options.forcedAlgorithms()
-        try Session.checkLayers(settings.layerAlgorithms.keys, graph)
-        settings.tune = options.tune
+        try settings.choose(options.algorithm, tune: options.tune, graph)
         settings.precision = options.precision
         settings.linearWeights = options.linearWeights
         settings.reuseMemory = options.reuseMemory

@@ -56,33 +56,6 @@ public struct SessionOptions: Sendable {
         }
         return self
     }
-
-    /// The forced algorithms: for all convolutions, and by layer.
-    func forcedAlgorithms() throws(RengaError) -> (all: rk_conv_algorithm, layers: [String: rk_conv_algorithm]) {
-        var (all, layers) = (RK_CONV_AUTO, [String: rk_conv_algorithm]())
-        for entry in (algorithm ?? "auto").split(separator: ",", omittingEmptySubsequences: false) {
-            let algorithm = try Self.algorithm(
-                entry.lastIndex(of: "=").map { entry[entry.index(after: $0)...] } ?? entry)
-            guard let end = entry.lastIndex(of: "=") else {
-                all = algorithm
-                continue
-            }
-            layers[String(entry[..<end])] = algorithm
-        }
-        return (all, layers)
-    }
-
-    private static func algorithm(_ name: Substring) throws(RengaError) -> rk_conv_algorithm {
-        let known =
-            (RK_CONV_AUTO.rawValue...RK_CONV_WINOGRAD_F4.rawValue).map { rk_conv_algorithm(rawValue: $0) }
-            + [RK_CONV_STREAM, RK_CONV_GROUPED]
-        let names = known.map { algorithmName($0) }
-        guard let index = names.firstIndex(of: String(name)), name != "unknown" else {
-            let list = names.filter { $0 != "unknown" }.joined(separator: ", ")
-            throw RengaError(.notFound, "unknown algorithm '\(name.prefix(80))'; known: \(list)")
-        }
-        return known[index]
-    }
 }
 
 /// Bytes that a session holds.

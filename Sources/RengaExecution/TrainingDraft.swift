@@ -65,6 +65,8 @@ struct TrainingDraft {
         dropout = (cells.base + 24).bindMemory(to: UInt64.self, capacity: 2)
         var settings = EmitterSettings(purpose: .training, isa: options.isa, threads: options.threads)
         settings.precision = options.precision
+        try settings.choose(options.algorithm, tune: options.tune, graph)
+        blobs.algorithms = try AlgorithmChoice.recorded(options.algorithms)
         settings.reuseMemory = options.reuseMemory
         settings.serialWhereSmall = options.serialWhereSmall
         settings.dropout = (dropout, dropout + 1)

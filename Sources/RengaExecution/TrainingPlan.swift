@@ -27,6 +27,12 @@ package final class TrainingPlan {
         /// What activations and their gradients are held in. No scaling of the loss comes with bf16: it has the exponents of f32, so that
         /// gradients do not vanish as they would in f16.
         package var precision = Precision.f32
+        /// Algorithms to force, as a session's; nil = the best for each.
+        package var algorithm: String?
+        /// Whether the best is found by timing.
+        package var tune = false
+        /// ``TrainingPlan/algorithms`` of an earlier plan of the network: what each pass named in it must take.
+        package var algorithms: [String: String] = [:]
         /// Bytes that the plan's owner holds besides, which count too.
         package var bytesBesides = 0
         /// Whether sums and activations run inside the step before them.
@@ -120,6 +126,9 @@ package final class TrainingPlan {
         get { dropout[1] }
         set { dropout[1] = newValue }
     }
+
+    /// The algorithm's name for each pass of a convolution: by "layer:pass".
+    package var algorithms: [String: String] { blobs.algorithms.mapValues(algorithmName) }
 
     /// Takes all parameters and statistics from a network of the same structure; all or nothing.
     package func load(from network: Network) throws(RengaError) { try blobs.load(from: network) }

@@ -5,17 +5,20 @@ import RengaNetwork
 
 /// Recipe, position and history of a training.
 struct CheckpointState: Equatable {
-    /// Raised when the meaning of any entry changes.
+    /// Raised when the meaning of any entry changes. A version that reads no record of algorithms must not go on without.
     static let version = 1
+    static let versionWithAlgorithms = 2
 
     var recipe: Recipe
     var position: TrainingPosition
     var records: [EpochRecord]
+    /// What each pass of a convolution takes; empty: what the rule says.
+    var algorithms: [String: String]
 
-    init(recipe: Recipe, position: TrainingPosition, records: [EpochRecord]) {
-        self.recipe = recipe
-        self.position = position
-        self.records = records
+    init(
+        recipe: Recipe, position: TrainingPosition, records: [EpochRecord], algorithms: [String: String] = [:]
+    ) {
+        (self.recipe, self.position, self.records, self.algorithms) = (recipe, position, records, algorithms)
     }
 }
 
@@ -25,12 +28,16 @@ extension CheckpointState {
     /// As metadata entries.
     var encoded: [String: String] {
         let options = recipe.encoded.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-        return [
-            "training.version": "\(Self.version)",
+        var entries = [
+            "training.version": "\(algorithms.isEmpty ? Self.version : Self.versionWithAlgorithms)",
             "training.recipe": options.joined(separator: ","),
             "training.position": Self.text(position),
             "training.history": records.map(Self.text).joined(separator: "\n"),
         ]
+        guard !algorithms.isEmpty else { return entries }
+        let taken = algorithms.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        entries["training.algorithms"] = taken.joined(separator: "\n")
+        return entries
     }
 
     // Swift prints the shortest text that reads back as the same bits.
@@ -54,11 +61,16 @@ extension CheckpointState {
         guard let version = metadata["training.version"] else {
             throw RengaError(.corruptData, "'\(path)' holds no training to resume")
         }
-        guard version == "\(Self.version)" else {
+        guard let number = Int(version), (Self.version...Self.versionWithAlgorithms).contains(number) else {
             throw RengaError(
                 .unsupported,
-                "'\(path)' holds a training of version \(version.prefix(20)), this is version \(Self.version)")
+                "'\(path)' holds a training of version \(version.prefix(20)), this is version "
+                    + "\(Self.versionWithAlgorithms)")
         }
+        guard let algorithms = Self.algorithms(metadata["training.algorithms"] ?? ""),
+            algorithms.isEmpty == (number < Self.versionWithAlgorithms)
+        else { throw RengaError(.corruptData, "'\(path)': the record of algorithms is damaged") }
+        self.algorithms = algorithms
         let recipeText = metadata["training.recipe"] ?? ""
         do {
             recipe = try Recipe(attributes: Attributes(text: recipeText))
@@ -103,6 +115,17 @@ extension CheckpointState {
                     seconds: seconds, learningRate: rate))
         }
         return records
+    }
+
+    /// Lines of "layer:pass algorithm", each pass once.
+    private static func algorithms(_ text: String) -> [String: String]? {
+        var algorithms: [String: String] = [:]
+        for line in text.split(separator: "\n") {
+            guard let space = line.lastIndex(of: " "), space > line.startIndex,
+                algorithms.updateValue(String(line[line.index(after: space)...]), forKey: String(line[..<space])) == nil
+            else { return nil }
+        }
+        return algorithms
     }
 
     private static func finite(_ text: Substring) -> Double? {

@@ -13,11 +13,24 @@ extension Trainer {
     }
 
     /// Loads a training as ``save(to:)`` or `fit` left it; resumed, it ends with the bits of an uninterrupted one.
-    /// Errors: fileError, corruptData (also a file that holds a network but no training), unsupported (from a newer version).
+    /// Errors: fileError, corruptData (also a file that holds a network but no training), unsupported (from a newer version; an algorithm that
+    /// this machine does not have), invalidArgument (algorithms in `options`: those of the training stay).
     public convenience init(resuming path: String, options: TrainerOptions = TrainerOptions()) throws(RengaError) {
+        guard options.isByRule else {
+            throw RengaError(.invalidArgument, "a resumed training keeps the algorithms that it began with")
+        }
         let file = try NetworkFile(path: path)
         let state = try CheckpointState(file.metadata, path: path)
+        var options = options
+        options.keep(state.algorithms)
         try self.init(file.network, recipe: state.recipe, options: options)
+        let layers = Set(file.network.nodes.map(\.name))
+        let isOfNetwork = state.algorithms.keys.allSatisfy { pass in
+            pass.indices.contains { pass[$0] == ":" && layers.contains(String(pass[..<$0])) }
+        }
+        guard isOfNetwork, state.algorithms.isEmpty || state.algorithms == plan.algorithms else {
+            throw RengaError(.corruptData, "'\(path)': the record of algorithms is not of this network")
+        }
         try takeOptimizerState(file.tensors, path: path)
         position = state.position
         epochRecords = state.records
@@ -34,7 +47,9 @@ extension Trainer {
                 tensors[Trainer.stateName(name, slot)] = tensor
             }
         }
-        let state = CheckpointState(recipe: recipe, position: position, records: epochRecords)
+        let state = CheckpointState(
+            recipe: recipe, position: position, records: epochRecords,
+            algorithms: options.isByRule ? [:] : plan.algorithms)
         try NetworkFile(snapshot(), tensors: tensors, metadata: state.encoded).save(to: path)
     }
 
@@ -59,6 +74,13 @@ extension Trainer {
 
     private static func stateName(_ name: String, _ slot: TrainingPlan.Slot) -> String {
         "optimizer.\(name).\(slot.name)"
+    }
+}
+
+extension TrainerOptions {
+    /// Each pass takes what it took before.
+    mutating func keep(_ algorithms: [String: String]) {
+        (algorithm, tune, self.algorithms) = (nil, false, algorithms)
     }
 }
 

@@ -75,6 +75,7 @@ extension Trainer {
             n: recipe.batchSize, threads: threads, isa: options.isa ?? rk_isa_best(),
             labelSmoothing: Float(recipe.labelSmoothing))
         planned.precision = recipe.precision
+        (planned.algorithm, planned.tune, planned.algorithms) = (options.algorithm, options.tune, options.algorithms)
         let floats = try TrainingPlan.floats(of: network)
         planned.memoryBudget = options.memoryBudget
         planned.bytesBesides =

@@ -13,6 +13,7 @@ extension Trainer {
         try lock.reading { () throws(RengaError) in
             var options = options
             options.threads = threads
+            if !options.isByRule { options.keep(plan.algorithms) }
             let copy = try Trainer(snapshot(), recipe: recipe, options: options)
             copy.optimizer.rate.pointee = 0
             copy.optimizer.time.pointee = 1

@@ -6,15 +6,25 @@ import RengaData
 import RengaExecution
 import RengaNetwork
 
-/// How a trainer runs, without influence on what it computes.
+/// How a trainer runs: without influence on what it computes, but for the last bits where algorithms are chosen.
 public struct TrainerOptions: Sendable {
     /// Threads of a step, 1 ... 256; nil = as many as this process may use. Any number gives the same bits.
     public var threads: Int?
     /// The most bytes that the trainer may hold (``Trainer/peakBytes``); nil = as many as it takes. Under a budget activations that do not
     /// fit are computed again before the backward pass reads them: the same bits for more time.
     public var memoryBudget: Int?
+    /// Algorithms to force, as `SessionOptions.algorithm`; backward passes take them where they can. nil = the best for each.
+    public var algorithm: String?
+    /// Whether the best algorithm of each pass is found by timing on this machine, once a shape in the process, instead of by rule. The choice,
+    /// and with it the last bits, may differ from one training to the next; a resumed training keeps the one that it began with.
+    public var tune = false
+    /// What each pass took in the training that this one goes on from.
+    var algorithms: [String: String] = [:]
     /// Forces an instruction set; nil = the best of this processor.
     package var isa: rk_isa?
+
+    /// Whether algorithms are the rule's, which a resumed training finds again by itself.
+    var isByRule: Bool { algorithm == nil && !tune && algorithms.isEmpty }
 
     /// The defaults.
     public init(threads: Int? = nil, memoryBudget: Int? = nil) {
@@ -51,7 +61,8 @@ public final class Trainer: @unchecked Sendable {
     var epochRecords: [EpochRecord] = []
 
     /// Prepares the training of `network`, which must have one input and one output of `[N,1,1,classes]`.
-    /// Errors: invalidArgument (recipe, threads, a memory budget below the least possible), unsupported (inputs, outputs), outOfMemory.
+    /// Errors: invalidArgument (recipe, threads, a memory budget below the least possible), unsupported (inputs, outputs), notFound (an
+    /// algorithm or its layer), outOfMemory.
     public init(
         _ network: Network, recipe: Recipe = Recipe(), options: TrainerOptions = TrainerOptions()
     ) throws(RengaError) {

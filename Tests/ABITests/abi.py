@@ -52,7 +52,8 @@ class Memory(ctypes.Structure):
 
 
 class TrainerOptions(ctypes.Structure):
-    _fields_ = [("size", ctypes.c_size_t), ("memory_budget", ctypes.c_int64), ("threads", ctypes.c_int32)]
+    _fields_ = [("size", ctypes.c_size_t), ("memory_budget", ctypes.c_int64), ("threads", ctypes.c_int32),
+                ("algorithm", ctypes.c_char_p), ("tune", ctypes.c_int32)]
 
 
 class Progress(ctypes.Structure):

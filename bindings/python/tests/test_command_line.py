@@ -99,7 +99,7 @@ def test_train_eval_run_bench_and_fold(command_line: CommandLine, npz: Path) -> 
     timed = answer(command_line, "bench", "n", "--batch", 2, "--runs", 5, "--profile", "--size", "16x16")
     assert timed["min_ms"] <= timed["median_ms"] <= timed["p95_ms"] and timed["runs"] == 5
     assert timed["peak_bytes"] > 0 and timed["load_ms"] > 0 and timed["steps"]
-    step = answer(command_line, "bench", "n", "--train", "--batch", 8, "--runs", 2)
+    step = answer(command_line, "bench", "n", "--train", "--batch", 8, "--runs", 2, "--tune")
     assert step["median_ms"] > 0 and step["batch"] == 8
     refused = command_line("bench", "n", "--train", "--size", "16x16")
     assert refused.returncode == 1 and "arch:NAME" in refused.stderr
@@ -276,6 +276,9 @@ def test_an_interrupt_leaves_a_whole_checkpoint_to_resume(command_line: CommandL
 def test_resume_without_a_checkpoint_is_refused(command_line: CommandLine, npz: Path) -> None:
     ended = command_line("train", TINY_SPEC, "--data", npz, "--out", "n", "--resume")
     assert ended.returncode == 1 and "n.checkpoint does not exist" in ended.stderr
+    (command_line.folder / "n.checkpoint").write_bytes(b"")
+    ended = command_line("train", TINY_SPEC, "--data", npz, "--out", "n", "--resume", "--tune")
+    assert ended.returncode == 1 and "keeps its algorithms" in ended.stderr
 
 
 def test_memory_before_it_is_used(command_line: CommandLine) -> None:

@@ -149,6 +149,24 @@ def test_what_progress_may_do(network: renga.Network, train_set: renga.Dataset, 
     assert same(resumed.network(), trainer.network())
 
 
+def test_tuned_and_forced_algorithms_are_kept(network: renga.Network, train_set: renga.Dataset, tmp_path: Path) -> None:
+    def algorithms(trainer: renga.Trainer) -> list[str]:
+        return [step["algorithm"] for step in trainer.profile(1)["steps"]]
+
+    for choice in ({"tune": True}, {"algorithm": "reference"}):
+        trainer = renga.Trainer(network, **choice, **RECIPE)
+        trainer.save(tmp_path / "a")
+        resumed = renga.Trainer.resume(tmp_path / "a", threads=1)
+        assert algorithms(resumed) == algorithms(trainer)
+        trainer.fit(train_set)
+        resumed.fit(train_set)
+        assert same(resumed.network(), trainer.network())
+    assert set(algorithms(trainer)) == {"", "reference"}
+    with pytest.raises(renga.NotFound, match="magic"):
+        renga.Trainer(network, algorithm="magic", **RECIPE)
+    assert renga.trainer_memory(network, algorithm="direct", **RECIPE).total > 0
+
+
 def test_checkpoints_resume_to_the_same_bits(network: renga.Network, train_set: renga.Dataset, tmp_path: Path) -> None:
     path = tmp_path / "c"
     trainer = renga.Trainer(network, **RECIPE)

@@ -121,7 +121,13 @@ class Memory(c.Structure):
 class TrainerOptions(c.Structure):
     """`renga_trainer_options`."""
 
-    _fields_ = (("size", c.c_size_t), ("memory_budget", c.c_int64), ("threads", c.c_int32))
+    _fields_ = (
+        ("size", c.c_size_t),
+        ("memory_budget", c.c_int64),
+        ("threads", c.c_int32),
+        ("algorithm", c.c_char_p),
+        ("tune", c.c_int32),
+    )
 
 
 class Progress(c.Structure):

@@ -103,6 +103,7 @@ def time_training(
     threads: int = 0,
     precision: str = "f32",
     memory_budget: int = 0,
+    tune: bool = False,
     profile_runs: int = 0,
 ) -> tuple[Timing, list[dict[str, Any]]]:
     """Times `Trainer.step` on normally distributed f32 images with random labels; then the steps of
@@ -116,8 +117,16 @@ def time_training(
     x = random.standard_normal((batch, *info.input_shape), dtype=np.float32)
     y = random.integers(0, classes, batch, dtype=np.int32)
     # Noise teaches nothing: a tiny rate takes the same time and keeps networks without batch norm from diverging.
-    options = {"threads": threads, "memory_budget": memory_budget}
-    with Trainer(network, recipe, **options, batch=batch, learning_rate=1e-6, precision=precision) as trainer:
+    with Trainer(
+        network,
+        recipe,
+        threads=threads,
+        memory_budget=memory_budget,
+        tune=tune,
+        batch=batch,
+        learning_rate=1e-6,
+        precision=precision,
+    ) as trainer:
         begin = time.perf_counter()
         trainer.step(x, y)
         compile_ms = (time.perf_counter() - begin) * 1000

@@ -57,11 +57,15 @@ def recipes() -> dict[str, Any]:
     return call_json("renga_recipes")
 
 
-def _trainer_options(threads: int, memory_budget: int) -> _abi.TrainerOptions:
+def _trainer_options(
+    threads: int, memory_budget: int, algorithm: str | None = None, tune: bool = False
+) -> _abi.TrainerOptions:
     options = _abi.TrainerOptions()
     library().renga_trainer_options_init(ctypes.byref(options), ctypes.sizeof(options))
     options.threads = whole(threads, "threads", 0, MAX_THREADS)
     options.memory_budget = whole(memory_budget, "memory_budget", 0, 2**63 - 1)
+    options.algorithm = None if algorithm is None else encode(algorithm, "algorithm")
+    options.tune = int(tune)
     return options
 
 
@@ -76,10 +80,12 @@ def trainer_memory(
     *,
     threads: int = 0,
     memory_budget: int = 0,
+    algorithm: str | None = None,
+    tune: bool = False,
     **overrides: OptionValue,
 ) -> Memory:
     """What a `Trainer` of these arguments would hold, planned without making it."""
-    options = _trainer_options(threads, memory_budget)
+    options = _trainer_options(threads, memory_budget, algorithm, tune)
     with network._in_use() as handle:
         recipe_text = _recipe_text(recipe, overrides)
         return Memory._ask("renga_network_trainer_memory", handle, recipe_text, ctypes.byref(options))
@@ -93,6 +99,8 @@ class Trainer(Handle):
     memory_budget: most bytes of `memory.total`, 0 = as many as it takes; under a budget activations that do not fit are
     computed again before the backward pass reads them: the same bits for more time. Raises `InvalidArgument` for less
     than the least possible, which it names.
+    algorithm: as a session's; backward passes take it where they can. tune: choose algorithms by timing on this
+    machine. Either may change the last bits of a training; a resumed one keeps what it began with.
     overrides: options of the recipe, `epochs=3, batch=128, seed=7, precision="bf16"`. Threads: as `Handle`.
     """
 
@@ -106,9 +114,11 @@ class Trainer(Handle):
         *,
         threads: int = 0,
         memory_budget: int = 0,
+        algorithm: str | None = None,
+        tune: bool = False,
         **overrides: OptionValue,
     ) -> None:
-        options = _trainer_options(threads, memory_budget)
+        options = _trainer_options(threads, memory_budget, algorithm, tune)
         out = ctypes.c_void_p()
         with network._in_use() as handle:
             recipe_text = _recipe_text(recipe, overrides)

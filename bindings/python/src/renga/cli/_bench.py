@@ -59,8 +59,6 @@ def _timed(network: Network, options: argparse.Namespace, threads: int) -> tuple
     precision = options.precision or "f32"
     profile_runs = min(options.runs, _PROFILE_RUNS) if options.profile else 0
     if options.train:
-        if options.tune:
-            raise UsageError("--tune goes with inference: training repeats its bits")
         if options.linear_weights != "f32":
             raise UsageError("--linear-weights goes with inference: training updates f32 weights")
         return time_training(
@@ -71,6 +69,7 @@ def _timed(network: Network, options: argparse.Namespace, threads: int) -> tuple
             precision=precision,
             profile_runs=profile_runs,
             memory_budget=options.memory_budget,
+            tune=options.tune,
         )
     if options.memory_budget:
         raise UsageError("--memory-budget goes with --train")

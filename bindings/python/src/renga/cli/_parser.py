@@ -132,6 +132,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--recipe", metavar="NAME", help="a preset, with options after it: fast,batch=64 (default: the library's)"
     )
     _budget(one)
+    one.add_argument("--tune", action="store_true", help=_TUNE)
     one.add_argument("--limit", type=positive, metavar="N", help="train on the first N images only")
     one.add_argument(
         "--resume",

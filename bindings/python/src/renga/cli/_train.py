@@ -46,6 +46,8 @@ def _make_trainer(options: argparse.Namespace, data: Dataset, checkpoint: Path) 
     if options.resume:
         if not checkpoint.is_file():
             raise UsageError(f"nothing to resume: {checkpoint} does not exist")
+        if options.tune:
+            raise UsageError("--tune goes with a new training: a resumed one keeps its algorithms")
         return Trainer.resume(checkpoint, threads=options.threads, memory_budget=options.memory_budget)
     overrides: dict[str, OptionValue] = {"seed": options.seed} if options.seed else {}
     if options.epochs:
@@ -54,7 +56,13 @@ def _make_trainer(options: argparse.Namespace, data: Dataset, checkpoint: Path) 
         overrides["precision"] = options.precision
     with open_network(options.network, options.seed, _defaults_from(options.network, data)) as network:
         return Trainer(
-            network, options.recipe, threads=options.threads, memory_budget=options.memory_budget, **overrides
+            network,
+            options.recipe,
+            threads=options.threads,
+            memory_budget=options.memory_budget,
+            algorithm=None,
+            tune=options.tune,
+            **overrides,
         )
 
 
