@@ -36,7 +36,7 @@ RK_INLINE void rows_of_tiles(const tile_rows *rows, int64_t x, int64_t tiles, fl
   rk_vector first[6], second[6], t[6];
   for (int j = 0; j < 2; j++) rows_of_column(rows, x + j, first + j, second + j, which, 0);
   for (; tiles > 0; tiles--, x += 4, low += RK_LANES, high += RK_LANES) {
-    if (x + 6 <= rows->w)
+    if (x + 2 >= 0 && x + 6 <= rows->w)
       for (int j = 2; j < 6; j++) rows_of_column(rows, x + j, first + j, second + j, which, 1);
     else
       for (int j = 2; j < 6; j++) rows_of_column(rows, x + j, first + j, second + j, which, 0);
