@@ -128,6 +128,7 @@ static void run_half(const rk_conv_plan *plan, half_run *run, const rk_team *who
 void rk_half_forward(const rk_conv_forward_args *args, const rk_team *team) {
   half_run run = {.src = args->src,
                   .add = args->add,
+                  .add_c = args->add_c,
                   .packed = args->packed,
                   .bias = args->bias,
                   .slope = args->slope,

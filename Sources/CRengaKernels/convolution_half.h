@@ -40,7 +40,9 @@ typedef struct rk_half_finish {
   const float *sums; /* [rows][16 vectors] */
   int64_t rows;
   const float *bias, *slope; /* or NULL */
-  const uint16_t *add;       /* or NULL; laid out as dst, may be it */
+  const uint16_t *add;       /* or NULL; may be dst; its pixels lie add_pixel apart, for the first add_lanes outputs */
+  int64_t add_pixel;
+  int32_t add_lanes;
   uint16_t *dst;
   int64_t dst_row, add_row; /* add_row: of finish_pooled, from a map row of add to the next */
   rk_activation activation;

@@ -90,6 +90,12 @@ static void place_pixels(const half *half, const half_run *run, int64_t begin, i
 
 /* ---- Products ---- */
 
+void rk_half_set_add(const half *half, const half_run *run, int64_t k, int64_t offset, rk_half_finish *finish) {
+  finish->add_pixel = run->add_c > 0 ? run->add_c : half->at.dst_pixel;
+  finish->add_lanes = (int32_t)(run->add_c > 0 ? rk_min64(finish->lanes, run->add_c - k) : finish->lanes);
+  finish->add = run->add && finish->add_lanes > 0 ? rk_half_add_at(finish, run->add + k, offset) : NULL;
+}
+
 /* The rows of one tile that are pixels: all of them in one go, or, where flat, a part for each output row. */
 static void finish_tile(const half *half, const tile_place *place, const band *band, rk_half_finish finish) {
   const rk_correlation *at = &half->at;
@@ -99,7 +105,7 @@ static void finish_tile(const half *half, const tile_place *place, const band *b
   finish.rows = place->rows;
   if (!half->flat) {
     finish.dst = dst + place->first;
-    if (add) finish.add = add + place->first;
+    finish.add = rk_half_add_at(&finish, add, place->first);
     half->kernels->finish(&finish);
     return;
   }
@@ -109,7 +115,7 @@ static void finish_tile(const half *half, const tile_place *place, const band *b
     finish.rows = rk_min64(left, at->out_w - x);
     finish.sums = sums + done * RK_HALF_LANES * finish.vectors;
     finish.dst = dst + offset;
-    if (add) finish.add = add + offset;
+    finish.add = rk_half_add_at(&finish, add, offset);
     if (finish.rows > 0) half->kernels->finish(&finish);
     done += left;
   }
@@ -147,7 +153,7 @@ static void run_band(const half *half, const half_run *run, int64_t group, const
     finish.bias = run->bias ? run->bias + group_k + k : NULL;
     finish.slope = rk_conv_slope(run->activation, run->slope, group_k + k);
     finish.dst = run->dst + group_k + k;
-    finish.add = run->add ? run->add + group_k + k : NULL;
+    rk_half_set_add(half, run, group_k + k, 0, &finish);
     const int64_t at_once = RK_HALF_TILES / block.vectors;
     int64_t before = 0; /* tiles whose sums are finished while the next block's products are under way */
     for (int64_t i = 0; i < band->count; i += at_once) {

@@ -31,6 +31,7 @@ typedef struct half {
 
 typedef struct half_run {
   const uint16_t *src, *add;
+  int64_t add_c; /* channels of add, where they are not all outputs' */
   const float *packed, *bias, *slope;
   rk_activation activation;
   uint16_t *dst;
@@ -61,6 +62,14 @@ static inline int64_t rk_half_group_floats(const half *half) {
 /* Bytes of one tile that is copied. */
 static inline int64_t rk_half_copied_bytes(const rk_correlation *at) {
   return rk_div_up(RK_HALF_ROWS * at->src_c * 2 + RK_HALF_SLACK_BYTES, 64) * 64;
+}
+
+/* Sets what a panel's outputs, `finish.lanes` from k on of all of them, are added to: at the pixel whose outputs begin at `offset` of dst. */
+void rk_half_set_add(const half *half, const half_run *run, int64_t k, int64_t offset, rk_half_finish *finish);
+/* Where `add` goes on for a pixel whose outputs begin `offset` later. */
+static inline const uint16_t *rk_half_add_at(const rk_half_finish *finish, const uint16_t *add, int64_t offset) {
+  if (!add) return NULL;
+  return add + (finish->add_pixel == finish->dst_row ? offset : offset / finish->dst_row * finish->add_pixel);
 }
 
 /* What a phase of a plan's pass runs with; 0, or -1 where a size is not addressable. */

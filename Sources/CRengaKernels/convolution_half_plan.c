@@ -115,6 +115,7 @@ int rk_half_plan(rk_conv_plan *plan) {
     packed += half.at.groups * rk_half_group_floats(&half);
     most = rk_max64(most, half.band_bytes);
     plan->pools = plan->pass == RK_CONV_FORWARD && half.slides && !half.paired;
+    plan->adds = plan->pass == RK_CONV_FORWARD && !half.paired ? RK_CONV_ADDS_FEWER : 0;
   }
   plan->block[0] = rk_div_up(most, 64) * 16;
   plan->packed_floats = (size_t)packed;

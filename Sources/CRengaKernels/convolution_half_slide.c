@@ -73,7 +73,7 @@ static void finish_block(const half *half, const slide_block *block, rk_half_fin
   for (int32_t i = 0; i < block->tiles; i += half->pools ? 2 : 1) {
     const int64_t y = block->y + i, offset = y * at->dst_row + block->x * at->dst_pixel;
     finish.sums = block->sums + i * tile;
-    if (add) finish.add = add + offset;
+    finish.add = rk_half_add_at(&finish, add, offset);
     finish.dst = dst + (half->pools ? y / 2 * pooled_row + block->x / 2 * at->dst_pixel : offset);
     if (half->pools) half->kernels->finish_pooled(&finish, tile);
     else half->kernels->finish(&finish);
@@ -115,17 +115,17 @@ void rk_half_slide_band(const half *half, half_run *run, int64_t n, int64_t y, i
                          .tap_step = at->dilation_w * 2 * RK_HALF_STEP};
   for (int64_t panel = run->panel_begin; panel < run->panel_end; panel++) {
     const int64_t k = panel * 2 * RK_HALF_LANES, lanes = rk_min64(2 * RK_HALF_LANES, at->k - k);
-    const rk_half_finish finish = {.dst_row = at->dst_pixel,
-                                   .add_row = at->dst_row,
-                                   .activation = run->activation,
-                                   .lanes = (int32_t)lanes,
-                                   .vectors = 2,
-                                   .paired = half->paired,
-                                   .stream = run->stream && lanes == 2 * RK_HALF_LANES,
-                                   .bias = run->bias ? run->bias + group_k + k : NULL,
-                                   .slope = rk_conv_slope(run->activation, run->slope, group_k + k),
-                                   .dst = run->dst + (half->pools ? pooled_first : first) + k,
-                                   .add = run->add ? run->add + first + k : NULL};
+    rk_half_finish finish = {.dst_row = at->dst_pixel,
+                             .add_row = at->dst_row,
+                             .activation = run->activation,
+                             .lanes = (int32_t)lanes,
+                             .vectors = 2,
+                             .paired = half->paired,
+                             .stream = run->stream && lanes == 2 * RK_HALF_LANES,
+                             .bias = run->bias ? run->bias + group_k + k : NULL,
+                             .slope = rk_conv_slope(run->activation, run->slope, group_k + k),
+                             .dst = run->dst + (half->pools ? pooled_first : first) + k};
+    rk_half_set_add(half, run, group_k + k, first - group_k, &finish);
     const uint16_t *weights = (const uint16_t *)(run->packed + group * rk_half_group_floats(half) + panel * half->lines * RK_HALF_PANEL);
     slide_block before = {.tiles = 0};
     for (int64_t i = 0; i < blocks; i++) {

@@ -49,7 +49,7 @@ int rk_conv_widened_plan(rk_conv_plan *plan, int (*plan_f32)(rk_conv_plan *plan)
   plan->type = RK_BF16;
   plan->images = images;
   plan->shape.n = n;
-  plan->pools = 0;
+  plan->pools = plan->adds = 0;
   plan->scratch_floats += (size_t)parts_of(plan).own;
   return 0;
 }

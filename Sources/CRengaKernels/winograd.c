@@ -92,6 +92,7 @@ int rk_winograd_plan(rk_conv_plan *plan) {
   plan->block[BLOCK_TILES] = rk_div_up(rk_div_up(per_thread, blocks), plan->block[UNIT_TILES]) * plan->block[UNIT_TILES];
   plan->packed_floats = (size_t)weights;
   plan->pools = plan->pass == RK_CONV_FORWARD;
+  plan->adds = plan->pass == RK_CONV_FORWARD ? RK_CONV_ADDS_MEAN : 0;
   /* Traffic beyond L2, in floats: the weights for each block; or once, with all transformed tiles written by one core and read by another,
    * which costs most where a core's L2 does not hold its part of them. */
   int64_t passes = winograd.positions * winograd.tiles * winograd.c_line > BLOCK_FLOATS ? 4 : 2;
@@ -356,7 +357,7 @@ void rk_winograd_forward(const rk_conv_forward_args *args, const rk_team *team) 
       .src = args->src,
       .packed = args->packed,
       .scratch = args->scratch,
-      .output = {.bias = args->bias, .add = args->add, .slope = args->slope, .activation = args->activation, .dst = args->dst, .pool = args->pool}};
+      .output = {.bias = args->bias, .add = args->add, .second = args->second, .slope = args->slope, .activation = args->activation, .dst = args->dst, .pool = args->pool}};
   run_winograd(args->plan, &run, team);
 }
 

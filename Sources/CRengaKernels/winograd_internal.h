@@ -25,6 +25,7 @@ typedef struct rk_winograd_output {
   const float *products; /* [positions][...][k_line], the first tile's line of the first position */
   int64_t plane;         /* floats from one position to the next */
   const float *bias, *add, *slope;
+  const float *second; /* or NULL: the mean of add and this is added */
   rk_activation activation;
   float *dst;
   int pool;   /* dst is the largest of each 2x2 pixels: [N, out_h / 2, out_w / 2, K] */

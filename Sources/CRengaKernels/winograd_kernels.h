@@ -239,7 +239,11 @@ RK_INLINE void source_tiles(const rk_winograd *winograd, const float *src, const
 }
 
 RK_INLINE rk_vector finish(const rk_winograd_output *output, rk_vector value, int64_t offset, int64_t k, rk_mask mask, const int masked) {
-  if (output->add) value = rk_add(value, load_lanes(output->add + offset, mask, masked));
+  if (output->add) {
+    rk_vector added = load_lanes(output->add + offset, mask, masked);
+    if (output->second) added = rk_mul(rk_add(added, load_lanes(output->second + offset, mask, masked)), rk_broadcast(0.5f));
+    value = rk_add(value, added);
+  }
   if (output->activation == RK_ACTIVATION_RELU) return rk_relu(value);
   if (output->activation == RK_ACTIVATION_PRELU)
     return rk_where_negative(value, rk_mul(value, load_lanes(output->slope + k, mask, masked)));

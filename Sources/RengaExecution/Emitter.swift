@@ -151,6 +151,9 @@ package final class Emitter {
         return made
     }
 
+    /// Whether a step has asked for the value's buffer.
+    func isMade(_ value: ValueID) -> Bool { names.values[value] != nil }
+
     /// Says that a value lies in a buffer that exists: another value's, or memory outside.
     package func place(_ value: ValueID, in buffer: BufferID) { names.values[value] = buffer }
 

@@ -24,6 +24,8 @@ package struct Fusible: OptionSet, Sendable {
     package static let addOfFewer = Fusible(rawValue: 64)
     /// Clip (ReLU6 is one) and hard swish of the result.
     package static let bounded = Fusible(rawValue: 128)
+    /// Add the mean of two values.
+    package static let addOfMean = Fusible(rawValue: 256)
 }
 
 /// An operator that plans can run.

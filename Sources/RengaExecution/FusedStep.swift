@@ -24,6 +24,8 @@ package struct FusedStep: Sendable {
     var gate: Int?
     /// Another value joined before the activation. It may have fewer channels: nothing is added to those behind them.
     package var add: ValueID?
+    /// The node of a mean of two maps that is added in the place of `add`.
+    var mean: Int?
     /// What comes then.
     package var activation = StepActivation.none
     /// The node of a max pooling of 2x2 pixels that comes last.
@@ -36,6 +38,9 @@ package struct FusedStep: Sendable {
     /// The value before the pooling, where there is one: else what the step makes.
     package func unpooled(in graph: Graph) -> ValueID { pool.map { graph.nodes[$0].inputs[0] } ?? output }
 
+    /// What is read besides the inputs.
+    func added(in graph: Graph) -> [ValueID] { mean.map { graph.nodes[$0].inputs } ?? add.map { [$0] } ?? [] }
+
     /// The channels of what is added, where it has fewer than the result.
     func fewerAdded(in graph: Graph) -> Int? {
         guard let add, graph.shapes[add].c < graph.shapes[output].c else { return nil }
@@ -44,13 +49,14 @@ package struct FusedStep: Sendable {
 
     /// "conv2: convolution(relu1) + add(input) + relu".
     package func description(in graph: Graph) -> String {
-        let operands = inputs.map { graph.name(of: $0) }.joined(separator: ", ")
-        var text = "\(graph.nodes[node].name): \(graph.nodes[node].op.name)(\(operands))"
+        func names(_ values: [ValueID]) -> String { values.map { graph.name(of: $0) }.joined(separator: ", ") }
+        var text = "\(graph.nodes[node].name): \(graph.nodes[node].op.name)(\(names(inputs)))"
         if gate != nil { text += " * gate" }
         if let add {
             let channels = fewerAdded(in: graph) == nil ? "" : " to its first channels"
             text += " + add(\(graph.name(of: add))\(channels))"
         }
+        if let mean { text += " + add(mean(\(names(graph.nodes[mean].inputs))))" }
         switch activation {
         case .none: break
         case .relu: text += " + relu"

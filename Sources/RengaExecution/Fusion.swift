@@ -1,5 +1,5 @@
 // Fusion.swift: which nodes run as one step: an operator with the sum, the activation and the pooling that follow it; of a sum's operands,
-// zero channels behind one are left out. A pure function of the graph.
+// zero channels behind one are left out, and a mean is left to those who add it. A pure function of the graph.
 // Not here: batch norm into convolutions (RengaRewrites.FoldBatchNorm), how a step runs (Operators/).
 import RengaNetwork
 
@@ -13,6 +13,7 @@ package enum Fusion {
             let output = graph.value(ofNode: index)
             pass.steps[output] = FusedStep(node: index, inputs: node.inputs, output: output, nodes: [index])
         }
+        if fuse { try pass.joinMeans() }
         // A step stands where its last node stood: everything that it reads was made by then.
         return pass.steps.values.sorted { $0.output < $1.output }
     }
@@ -123,6 +124,32 @@ private struct FusionPass {
         else { return false }
         step.pool = index
         replace(value, by: step, ending: index)
+        return true
+    }
+
+    /// A mean of two maps that two convolutions add, or one, is left to these: four maps are read, where making it would read two more and
+    /// write one. Of more maps or for more readers it would be the other way round.
+    mutating func joinMeans() throws(RengaError) {
+        for (value, step) in steps where step.nodes.count == 1 && step.inputs.count == 2 {
+            let readers = steps.values.filter { $0.add == value }
+            guard graph.nodes[step.node].op is Mean, readers.count == uses[value], readers.count <= 2,
+                try addMeans(readers, value)
+            else { continue }
+            steps[value] = nil
+            for var reader in readers {
+                (reader.add, reader.mean) = (nil, step.node)
+                reader.nodes = (reader.nodes + [step.node]).sorted()
+                steps[reader.output] = reader
+            }
+        }
+    }
+
+    private func addMeans(_ readers: [FusedStep], _ value: ValueID) throws(RengaError) -> Bool {
+        for reader in readers {
+            let fusible = try graph.nodes[reader.node].executable().fusible(purpose)
+            guard fusible.contains(.addOfMean), reader.pool == nil, graph.shapes[value] == graph.shapes[reader.output]
+            else { return false }
+        }
         return true
     }
 

@@ -57,6 +57,11 @@ struct Epilogue {
     var activation = RK_ACTIVATION_NONE
     /// The largest of each 2x2 pixels, where the algorithm can.
     var pool = false
+    /// What is added has only so many channels, where the algorithm can.
+    var fewer: Int?
+    /// The mean of what is added and `second` is added, where the algorithm can.
+    var mean = false
+    var secondInPlace = false
 }
 
 /// The data of one convolution and its passes.
@@ -68,6 +73,7 @@ struct ConvolutionCase {
     var bias: [Float]
     var slope: [Float]
     var addToOutput: [Float]
+    var second: [Float]
     var addToSource: [Float]
     var epilogue = Epilogue()
     /// Off the alignment, as slices of a host's arrays are; or on it, as Renga's own buffers are.
@@ -85,6 +91,7 @@ struct ConvolutionCase {
         slope = Self.numbers(Int(shape.k), seed + 4)
         addToOutput = Self.numbers(shape.outputCount, seed + 5)
         addToSource = Self.numbers(shape.sourceCount, seed + 6)
+        second = Self.numbers(shape.outputCount, seed + 7)
     }
 
     /// Drawing numbers is slow in debug builds: they are slices of one pool.
@@ -143,18 +150,24 @@ struct ConvolutionCase {
         let source = map(src)
         let pools = epilogue.pool && plan.pointee.pools != 0
         let count = pools ? Int(shape.n * (shape.oh / 2) * (shape.ow / 2) * shape.k) : shape.outputCount
-        let dst = epilogue.addInPlace ? map(addToOutput) : unset(count)
-        let (bias, add) = (Floats(self.bias, misaligned: misaligned), map(addToOutput))
+        let dst =
+            epilogue.addInPlace ? map(addToOutput) : epilogue.secondInPlace ? map(self.second) : unset(count)
+        let (k, c) = (Int(shape.k), epilogue.fewer ?? Int(shape.k))
+        let added = addToOutput.enumerated().filter { $0.offset % k < c }.map(\.element)
+        let (bias, add) = (Floats(self.bias, misaligned: misaligned), map(added))
+        let second = map(self.second)
         let slope = Floats(epilogue.activation == RK_ACTIVATION_CLIP ? [-1, 20] : self.slope)
         let before = source.values
         runStep(
             rk_conv_forward,
             rk_conv_forward_args(
                 plan: plan, src: source.readable, packed: packed.readable, bias: epilogue.bias ? bias.readable : nil,
-                add: epilogue.addInPlace ? dst.readable : epilogue.add ? add.readable : nil, slope: slope.readable,
-                activation: epilogue.activation, pool: pools ? 1 : 0, dst: dst.pointer, scratch: scratch.pointer),
+                add: epilogue.addInPlace ? dst.readable : epilogue.add ? add.readable : nil,
+                second: !epilogue.mean ? nil : epilogue.secondInPlace ? dst.readable : second.readable,
+                add_c: Int64(epilogue.fewer ?? 0), slope: slope.readable, activation: epilogue.activation,
+                pool: pools ? 1 : 0, dst: dst.pointer, scratch: scratch.pointer),
             threads: team)
-        assertIntact([source, add, dst], shape.label)
+        assertIntact([source, add, second, dst], shape.label)
         assertIntact([bias, slope], shape.label)
         XCTAssertTrue(source.values == before || src.contains { $0.isNaN }, "source changed: \(shape.label)")
         return dst.values

@@ -3,6 +3,7 @@ import RengaArchitectures
 import RengaExecution
 import RengaNetwork
 import RengaRewrites
+import TestSupport
 import XCTest
 
 final class FusionTests: XCTestCase {
@@ -82,6 +83,64 @@ final class FusionTests: XCTestCase {
         XCTAssertEqual(
             try steps(outputs, .inference, fold: true),
             ["convolution_1: convolution(input)", "relu_1: relu(convolution_1)", "add_1: add(convolution_1, relu_1)"])
+    }
+
+    /// Two streams that meet in their mean, each of `channels`; `showsMean`: the mean is an output, too, and so must be made.
+    private func mergeAndRun(_ channels: Int, readers: Int = 2, showsMean: Bool = false) throws -> Network {
+        var net = try Layers(h: 9, w: 8, c: 3)
+        let input = net.last
+        let size = ["channels": "\(channels)", "kernel": "3", "pad": "1"]
+        var (streams, ends): ([ValueID], [ValueID]) = ([], [])
+        for _ in 0..<2 {
+            try net.add("convolution", size, from: [input])
+            streams.append(try net.add("relu"))
+        }
+        let mean = try net.add("mean", from: streams)
+        for reader in 0..<readers {
+            let conv = try net.add("convolution", size, from: [streams[reader % 2]])
+            try net.add("add", from: [conv, mean])
+            ends.append(try net.add("relu"))
+        }
+        let end = try net.add("concat", from: ends)
+        return try net.network(showsMean ? [end, mean] : [end])
+    }
+
+    func testMeansOfTwoAreAddedByTheirReaders() throws {
+        XCTAssertEqual(
+            try steps(mergeAndRun(5), .inference, fold: true),
+            [
+                "convolution_1: convolution(input) + relu", "convolution_2: convolution(input) + relu",
+                "convolution_3: convolution(relu_1) + add(mean(relu_1, relu_2)) + relu",
+                "convolution_4: convolution(relu_2) + add(mean(relu_1, relu_2)) + relu",
+                "concat_1: concat(relu_3, relu_4)",
+            ])
+        for kept in [try mergeAndRun(5, showsMean: true), try mergeAndRun(5, readers: 3)] {
+            XCTAssertTrue(try steps(kept, .inference, fold: true).contains("mean_1: mean(relu_1, relu_2)"))
+        }
+        XCTAssertTrue(try steps(mergeAndRun(5), .training, fold: false).contains("mean_1: mean(relu_1, relu_2)"))
+    }
+
+    /// To the bit, whichever algorithm adds the mean or has it made before.
+    func testMeansThatAreNeverMadeChangeNoBit() throws {
+        var random = TestRandom(3)
+        let images = random.floats(5 * 9 * 8 * 3)
+        for channels in [3, 16, 33] {
+            for precision in [Precision.f32, .bf16] {
+                for algorithm in [nil, "direct", "winograd-f2"] {
+                    var results: [[Float]] = []
+                    for showsMean in [false, true] {
+                        var options = SessionOptions()
+                        (options.batch, options.threads, options.precision) = (5, 2, precision)
+                        if let algorithm { options.algorithm = algorithm }
+                        let network = try mergeAndRun(channels, showsMean: showsMean)
+                        results.append(try Session(network, options).run([images], n: 5)[0])
+                    }
+                    XCTAssertEqual(
+                        results[0], results[1], "\(channels) channels, \(precision), \(algorithm ?? "as chosen")")
+                    XCTAssertGreaterThan(Set(results[0]).count, channels, "the outputs say nothing")
+                }
+            }
+        }
     }
 
     func testBatchNormDoesNotTakeInItsOwnInput() throws {

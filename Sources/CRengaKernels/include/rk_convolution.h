@@ -50,6 +50,7 @@ typedef struct rk_conv_plan {
   size_t scratch_floats; /* size of the scratch buffer that a run needs; contents never outlive the run */
   int64_t images;        /* widened to f32 at once: bf16 maps by an f32 algorithm; 0: none */
   int32_t pools;         /* whether the forward pass can pool its result: rk_conv_forward_args.pool */
+  int32_t adds;          /* of RK_CONV_ADDS_FEWER and RK_CONV_ADDS_MEAN */
   int64_t block[8];      /* the algorithm's own block sizes */
 } rk_conv_plan;
 
@@ -88,6 +89,9 @@ typedef enum rk_activation {
   RK_ACTIVATION_HARD_SWISH = 4 /* x min(max(x / 6 + 1/2, 0), 1) */
 } rk_activation;
 
+/* What the forward pass of an algorithm can add besides one map of all outputs: see rk_conv_forward_args. */
+enum { RK_CONV_ADDS_FEWER = 1, RK_CONV_ADDS_MEAN = 2 };
+
 /* dst = activation(conv(src, weight) + bias + add), or the largest of each 2x2 pixels of it. */
 typedef struct rk_conv_forward_args {
   const rk_conv_plan *plan;
@@ -95,6 +99,8 @@ typedef struct rk_conv_forward_args {
   const float *packed; /* packed weights, or weight itself where packed_floats = 0 */
   const float *bias;   /* [K] or NULL */
   const void *add;     /* [N,OH,OW,K] or NULL; may be dst itself */
+  const void *second;  /* where RK_CONV_ADDS_MEAN: NULL, or [N,OH,OW,K], and (add + second) / 2 is added; may be dst; not with pool */
+  int64_t add_c;       /* where RK_CONV_ADDS_FEWER: 0, or the channels of add, which are the first outputs'; not with pool or second */
   const float *slope;  /* [K] for RK_ACTIVATION_PRELU, [2] for RK_ACTIVATION_CLIP, else not read */
   rk_activation activation;
   int32_t pool;   /* 1, where plan->pools: dst is [N,OH/2,OW/2,K], an odd last row or column is dropped; NaN wins; dst must not be add */

@@ -20,6 +20,15 @@ static float activated(double value, rk_activation activation, const float *slop
   return result;
 }
 
+/* What is added to output k of a pixel. */
+static double added(const rk_conv_forward_args *args, int64_t pixel, int64_t k) {
+  const rk_type type = args->plan->type;
+  const int64_t c = args->add_c > 0 ? args->add_c : args->plan->shape.k;
+  if (!args->add || k >= c) return 0;
+  const double own = rk_get(args->add, type, pixel * c + k);
+  return args->second ? (own + rk_get(args->second, type, pixel * c + k)) / 2 : own;
+}
+
 /* A weight as it is multiplied with maps of this type. */
 static double weight_as(float weight, rk_type type) { return type == RK_BF16 ? rk_bf16_widened(rk_bf16_rounded(weight)) : weight; }
 
@@ -44,7 +53,7 @@ static void forward_pixel(const rk_conv_forward_args *args, int64_t n, int64_t o
   int64_t offset = ((n * shape->oh + oh) * shape->ow + ow) * shape->k + k0;
   for (int64_t k = 0; k < count; k++) {
     if (args->bias) sum[k] += args->bias[k0 + k];
-    if (args->add) sum[k] += rk_get(args->add, type, offset + k);
+    sum[k] += added(args, offset / shape->k, k0 + k);
     rk_put(args->dst, type, offset + k, activated(sum[k], args->activation, args->slope, k0 + k));
   }
 }

@@ -8,7 +8,7 @@ extension Convolution: Executable {
     /// input for the backward pass, so not in training.
     package func fusible(_ purpose: Purpose) -> Fusible {
         let sums: Fusible = [.add, .addOfInput, .addOfFewer]
-        return sums.union(purpose == .inference ? [.relu, .prelu, .bounded, .pool] : [.relu, .gate])
+        return sums.union(purpose == .inference ? [.relu, .prelu, .bounded, .pool, .addOfMean] : [.relu, .gate])
     }
 
     /// src `[N,H,W,C]`, weight `[R,S,C/G,K]`, dst `[N,OH,OW,K]`.

@@ -13,7 +13,7 @@ struct ConvolutionKernels {
     /// In a band where its maps and weights are small.
     func locality(_ emit: Emitter) -> Locality {
         let weights = shape.r * shape.s * (shape.c / max(shape.groups, 1)) * shape.k
-        let maps = step.inputs + [step.output] + (step.add.map { [$0] } ?? [])
+        let maps = step.inputs + [step.output] + step.added(in: emit.graph)
         return emit.fits(maps, weights: Int(clamping: weights)) ? .images : .batch
     }
 
@@ -25,17 +25,21 @@ struct ConvolutionKernels {
         try emit.prepareWeight(step.node, try emit.convolutionPlan(step.node, shape, pass, emit.type(of: step)))
     }
 
-    /// dst = pool(activation(conv(src, weight) + bias + add)). A pooling that the algorithm cannot take in follows it.
+    /// dst = pool(activation(conv(src, weight) + bias + add)). A pooling, or a sum with fewer channels, that the algorithm cannot take in
+    /// follows it; a mean that it cannot goes before it.
     func forward(_ emit: Emitter) throws(RengaError) {
         var own = step
         (own.output, own.pool) = (step.unpooled(in: emit.graph), nil)
-        let addsFewer = step.fewerAdded(in: emit.graph) != nil
-        if addsFewer { (own.add, own.activation) = (nil, .none) }
         let plan = try emit.convolutionPlan(step.node, shape, RK_CONV_FORWARD, emit.type(of: own))
+        let addsFewer = step.fewerAdded(in: emit.graph) != nil && plan.adds & Int32(RK_CONV_ADDS_FEWER) == 0
+        if addsFewer { (own.add, own.activation) = (nil, .none) }
+        if let mean = own.mean, plan.adds & Int32(RK_CONV_ADDS_MEAN) == 0 {
+            (own.add, own.mean) = (try made(mean, emit), nil)
+        }
         let packed = try emit.packedWeight(step.node, plan)
         let pools = step.pool != nil && plan.pools != 0 && emit.type(of: step) == emit.type(of: own)
         let src = try emit.input(step.inputs[0], of: own)
-        let add = try own.add.map { value throws(RengaError) in try emit.input(value, of: own) }
+        let added = try own.added(in: emit.graph).map { value throws(RengaError) in try emit.input(value, of: own) }
         let dst = try emit.value(pools ? step.output : own.output)
         var args = rk_conv_forward_args()
         args.pool = pools ? 1 : 0
@@ -43,10 +47,13 @@ struct ConvolutionKernels {
         args.src = UnsafeRawPointer(emit.pointer(src))
         args.packed = UnsafePointer(emit.floats(packed))
         if hasBias { args.bias = UnsafePointer(emit.floats(try emit.parameter(step.node, "bias"))) }
-        if let add {
-            // dst may lie on add, but not where add is src itself or dst is smaller.
-            if add != src, !pools { emit.mayReplace(add, by: dst) }
+        if let add = added.first {
+            // dst may lie on what is added, but not where that is src itself or the two differ in size.
+            let differ = pools || own.fewerAdded(in: emit.graph) != nil
+            for map in added where map != src && !differ { emit.mayReplace(map, by: dst) }
             args.add = UnsafeRawPointer(emit.pointer(add))
+            if added.count == 2 { args.second = UnsafeRawPointer(emit.pointer(added[1])) }
+            args.add_c = emit.addedChannels(own)
         }
         switch own.activation {
         case .none: args.activation = RK_ACTIVATION_NONE
@@ -68,6 +75,16 @@ struct ConvolutionKernels {
         guard let pool = step.pool, !pools else { return }
         let rest = FusedStep(node: pool, inputs: [own.output], output: step.output, nodes: [pool])
         try emit.graph.nodes[pool].executable().forward(rest, emit)
+    }
+
+    /// A mean that the kernel does not make: the first of its readers does so for all.
+    private func made(_ node: Int, _ emit: Emitter) throws(RengaError) -> ValueID {
+        let value = emit.graph.value(ofNode: node)
+        guard !emit.isMade(value) else { return value }
+        let inputs = emit.graph.nodes[node].inputs
+        let own = FusedStep(node: node, inputs: inputs, output: value, nodes: [node])
+        try emit.graph.nodes[node].executable().forward(own, emit)
+        return value
     }
 
     /// Of a PReLU, or of a leaky ReLU the same for all channels.

@@ -21,10 +21,11 @@ INLINE __m512 activated(const rk_half_finish *f, __m512 value, __m512 slope) {
   return _mm512_mask_mul_ps(value, _mm512_cmp_ps_mask(value, _mm512_setzero_ps(), _CMP_LT_OQ), value, slope);
 }
 
+INLINE __mmask16 lanes_of(int64_t count) { return count >= 16 ? 0xffff : (__mmask16)((1u << (count > 0 ? count : 0)) - 1); }
+
 INLINE void finish_rows(const rk_half_finish *f, const int vectors, const int whole, const int stream) {
-  const __mmask16 first = whole || f->lanes >= 16 ? 0xffff : (__mmask16)((1u << f->lanes) - 1);
-  const int rest = f->lanes - 16;
-  const __mmask16 second = whole || rest >= 16 ? 0xffff : (__mmask16)((1u << (rest > 0 ? rest : 0)) - 1);
+  const __mmask16 first = whole ? 0xffff : lanes_of(f->lanes), second = whole ? 0xffff : lanes_of(f->lanes - 16);
+  const __mmask16 add_first = whole ? 0xffff : lanes_of(f->add_lanes), add_second = whole ? 0xffff : lanes_of(f->add_lanes - 16);
   const __m512 zero = _mm512_setzero_ps();
   __m512 bias[2] = {zero, zero}, slope[2] = {zero, zero};
   for (int v = 0; v < vectors; v++) {
@@ -34,12 +35,12 @@ INLINE void finish_rows(const rk_half_finish *f, const int vectors, const int wh
   }
   for (int64_t row = 0; row < f->rows; row++) {
     const float *sums = f->sums + row * 16 * vectors;
-    const uint16_t *add = f->add + row * f->dst_row;
+    const uint16_t *add = f->add + row * f->add_pixel;
     uint16_t *dst = f->dst + row * f->dst_row;
     __m512 value[2];
     for (int v = 0; v < vectors; v++) {
       value[v] = _mm512_add_ps(_mm512_loadu_ps(sums + 16 * v), bias[v]);
-      if (f->add) value[v] = _mm512_add_ps(value[v], widened(_mm256_maskz_loadu_epi16(v ? second : first, add + 16 * v)));
+      if (f->add) value[v] = _mm512_add_ps(value[v], widened(_mm256_maskz_loadu_epi16(v ? add_second : add_first, add + 16 * v)));
       value[v] = activated(f, value[v], slope[v]);
     }
     if (whole && vectors == 2) {
@@ -76,12 +77,12 @@ static int64_t finish_pairs(const rk_half_finish *f) {
 void rk_half_finish_rows(const rk_half_finish *args) {
   rk_half_finish f = *args;
   if (f.vectors == 2) {
-    if (f.lanes < 32) finish_rows(&f, 2, 0, 0);
+    if (f.lanes < 32 || (f.add && f.add_lanes < 32)) finish_rows(&f, 2, 0, 0);
     else if (f.stream) finish_rows(&f, 2, 1, 1);
     else finish_rows(&f, 2, 1, 0);
     return;
   }
-  if (f.lanes == 16 && f.dst_row == 16) {
+  if (f.lanes == 16 && f.dst_row == 16 && (!f.add || f.add_pixel == 16)) {
     const int64_t done = finish_pairs(&f);
     if (done == f.rows) return;
     f.rows -= done, f.sums += done * 16, f.dst += done * 16;
@@ -96,7 +97,7 @@ INLINE __m512 larger(__m512 a, __m512 b) { return _mm512_mask_mov_ps(_mm512_max_
 void rk_half_finish_pooled(const rk_half_finish *f, int64_t below) {
   const __m512 zero = _mm512_setzero_ps();
   for (int v = 0; 16 * v < f->lanes; v++) {
-    const __mmask16 lanes = f->lanes - 16 * v >= 16 ? 0xffff : (__mmask16)((1u << (f->lanes - 16 * v)) - 1);
+    const __mmask16 lanes = lanes_of(f->lanes - 16 * v);
     const __m512 bias = f->bias ? _mm512_maskz_loadu_ps(lanes, f->bias + 16 * v) : zero;
     const __m512 slope = f->activation == RK_ACTIVATION_PRELU ? _mm512_maskz_loadu_ps(lanes, f->slope + 16 * v) : zero;
     for (int64_t pixel = 0; 2 * pixel + 1 < f->rows; pixel++) {
