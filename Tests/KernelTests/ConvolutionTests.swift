@@ -111,6 +111,8 @@ final class ConvolutionTests: XCTestCase {
             rk_conv_shape(n: 2, h: 5, w: 5, c: 150, k: 140, r: 3, s: 3, pads: (1, 1, 1, 1)),
             rk_conv_shape(n: 1, h: 2, w: 3001, c: 2, k: 3, r: 1, s: 3, pads: (0, 1, 0, 1)),
             rk_conv_shape(n: 40, h: 2, w: 2, c: 6, k: 9, r: 2, s: 2, pads: (0, 0, 1, 1)),
+            rk_conv_shape(n: 2, h: 5, w: 9, c: 16, k: 16, r: 3, s: 3, pads: (5, 6, 3, 4)),
+            rk_conv_shape(n: 2, h: 5, w: 9, c: 8, k: 4, r: 3, s: 3, pads: (3, 4, 7, 5)),
         ]
         for shape in shapes.compactMap({ $0 }) {
             assertAllAgree(ConvolutionCase(shape, epilogue: Epilogue(bias: true)))
