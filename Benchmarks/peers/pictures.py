@@ -10,6 +10,7 @@ import matplotlib
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from tables import NAMES, limit
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -90,6 +91,9 @@ def draw_growth(results: dict, out: Path) -> None:
 def _logarithmic(panel, x: list, x_label: str, y_label: str) -> None:
     panel.set_xscale("log", base=2)
     panel.set_yscale("log")
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    panel.yaxis.set_minor_formatter(NullFormatter())
     panel.set_xticks(x, [str(value) for value in x], fontsize=7)
     panel.minorticks_off()
     panel.set_xlabel(x_label)
