@@ -1,5 +1,5 @@
 /* winograd_internal.h: what the files of Winograd's convolution share: the tiling of one correlation and the table of transforms.
- * Not here: the algorithm itself (winograd.c, winograd_backward_weight.c).
+ * Not here: the algorithm itself (winograd.c, winograd_backward_weight.c), plans of forward and backward-data (winograd_plan.h).
  *
  * F(m x m, 3 x 3) (Lavin and Gray, 2016): an output tile of m x m pixels from an input tile of a x a, a = m + 2, as
  *   Y = A^T [sum over c of (G g G^T) (B^T d B)] A,

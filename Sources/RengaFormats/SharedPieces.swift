@@ -32,7 +32,10 @@ package final class SharedPieces: @unchecked Sendable {
     // Each element is written by one thread.
     private let errors: UnsafeMutablePointer<RengaError?>
 
-    /// Does pieces 0 ..< `count` (at most 2^21) and throws the first error in their order, if any; the others are done all the same.
+    /// What rk_take can hand out.
+    package static let mostPieces = 1 << 21
+
+    /// Does pieces 0 ..< `count` (at most `mostPieces`) and throws the first error in their order, if any; the others are done all the same.
     /// Each thread begins with a part of them in their order and then takes the last of the others': large ones should come first.
     package static func run(_ count: Int, threads: Int32, _ work: Work) throws(RengaError) {
         guard count > 0 else { return }

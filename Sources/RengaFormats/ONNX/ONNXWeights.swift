@@ -37,7 +37,7 @@ extension ONNXWeight {
 }
 
 /// Reads weights, each thread its share of the pieces.
-final class ONNXWeightReader: @unchecked Sendable {
+struct ONNXWeightReader {
     /// One weight as a matrix: the outermost axis of the file and all others.
     private struct Matrix {
         let source: any ByteSource
@@ -60,18 +60,14 @@ final class ONNXWeightReader: @unchecked Sendable {
     /// As many rows as floats are in a line of the cache: written together where the rows become the fastest axis.
     private static let rowsAtOnce = 16
     private static let floatsAtOnce = 1 << 17
-    /// What rk_take can hand out.
-    private static let mostPieces = 1 << 21
 
     private var matrices: [Matrix] = []
     private var pieces: [Piece] = []
-    private let lock: UnsafeMutablePointer<pthread_mutex_t>
-    private var failure: RengaError?
 
     /// The tensors of all `weights`. All or nothing.
     static func read(_ weights: [ONNXWeight]) throws(RengaError) -> [Tensor] {
         try Tensor.together(weights.map(\.dimensions)) { (values) throws(RengaError) in
-            let reader = ONNXWeightReader()
+            var reader = ONNXWeightReader()
             for (weight, dst) in zip(weights, values) {
                 guard let base = dst.baseAddress else { continue }
                 try reader.add(weight, base)
@@ -80,17 +76,7 @@ final class ONNXWeightReader: @unchecked Sendable {
         }
     }
 
-    private init() {
-        lock = .allocate(capacity: 1)
-        pthread_mutex_init(lock, nil)
-    }
-
-    deinit {
-        pthread_mutex_destroy(lock)
-        lock.deallocate()
-    }
-
-    private func add(_ weight: ONNXWeight, _ dst: UnsafeMutablePointer<Float>) throws(RengaError) {
+    private mutating func add(_ weight: ONNXWeight, _ dst: UnsafeMutablePointer<Float>) throws(RengaError) {
         let places = weight.constant.inStoredOrder(weight.places)
         guard !weight.constant.dimensions.contains(0) else { return }
         let rows = places.first ?? [0]
@@ -123,43 +109,22 @@ final class ONNXWeightReader: @unchecked Sendable {
     }
 
     private func run() throws(RengaError) {
-        guard !pieces.isEmpty else { return }
-        guard pieces.count <= Self.mostPieces else { throw RengaError(.unsupported, "the weights are too many") }
+        guard pieces.count <= SharedPieces.mostPieces else {
+            throw RengaError(.unsupported, "the weights are too many")
+        }
         let threads = pieces.count > 1 ? rk_default_threads() : 1
-        var step = rk_step()
-        step.run = { context, team in
-            guard let context, let team else { return }
-            Unmanaged<ONNXWeightReader>.fromOpaque(context).takeUnretainedValue().work(team)
-        }
-        step.args = UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque())
-        withExtendedLifetime(self) { _ = rk_run(&step, 1, threads, nil, nil) }
-        if let failure { throw failure }
-    }
-
-    /// What one thread does.
-    private func work(_ team: UnsafePointer<rk_team>) {
-        let room = UnsafeMutableRawPointer(malloc(Self.floatsAtOnce * (8 + 4)))
-        defer { free(room) }
-        var index: Int64 = -1
-        while rk_take(team, Int64(pieces.count), &index) != 0 {
-            do throws(RengaError) {
-                guard let room else { throw RengaError(.outOfMemory, "no memory to read weights") }
-                try take(pieces[Int(index)], room)
-            } catch {
-                pthread_mutex_lock(lock)
-                failure = failure ?? error
-                pthread_mutex_unlock(lock)
-            }
+        try SharedPieces.run(pieces.count, threads: threads) { (index, scratch) throws(RengaError) in
+            // Floats, and behind them twice as much for what they are made of: at most eight bytes each.
+            try take(pieces[index], try scratch.floats(3 * Self.floatsAtOnce))
         }
     }
 
-    private func take(_ piece: Piece, _ room: UnsafeMutableRawPointer) throws(RengaError) {
+    private func take(_ piece: Piece, _ floats: UnsafeMutablePointer<Float>) throws(RengaError) {
         let matrix = matrices[piece.matrix]
         let width = matrix.element.bytes
         let (rows, columns) = (piece.rows.count, piece.columns.count)
         // What is read lies behind the floats that are made of it; floats themselves are read in place.
-        let floats = room.assumingMemoryBound(to: Float.self)
-        let raw = matrix.element == .float ? room : room + Self.floatsAtOnce * 4
+        let raw = UnsafeMutableRawPointer(matrix.element == .float ? floats : floats + Self.floatsAtOnce)
         func read(_ at: Int, _ row: Int, _ count: Int) throws(RengaError) {
             let begin = matrix.offset + ((piece.rows.lowerBound + row) * matrix.columns.count + at) * width
             let bytes = UnsafeMutableRawBufferPointer(start: raw + row * columns * width, count: count * width)
